@@ -1,0 +1,1 @@
+"""Device families: one folder each, behind the port in `port.py`."""
