@@ -1,0 +1,1 @@
+"""Pure rules of lockers: no I/O, no clock, no randomness; standard library only."""

@@ -1,0 +1,361 @@
+"""A bank's state and its fold: the same code on the bank, on the server and in the simulator.
+
+`BankState.apply` is the only thing that changes a state, event by event in the order of the journal. It decides
+nothing and refuses nothing: what an event says has happened.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from cubbyhole.domain import events as ev
+from cubbyhole.domain.layout import parse_columns
+from cubbyhole.domain.moment import Moment
+from cubbyhole.domain.rules import Place
+from cubbyhole.domain.vocabulary import Alarm, Door, Lock, Mode, Occupancy, Outcome, Reason
+
+MAX_ANSWERED = 2000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A person's right to a locker. ``ends_ms`` None: permanent, or given in doubt of the clock (``timed`` False)."""
+
+    assignment: str
+    person: str
+    mode: Mode
+    since_ms: int
+    ends_ms: int | None
+    rule: str
+    timed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Former:
+    """Who may still fetch what was left inside."""
+
+    assignment: str
+    person: str
+    ended_ms: int
+
+
+@dataclass(slots=True, kw_only=True)
+class LockerState:
+    """One locker as its journal tells it."""
+
+    number: str
+    size: str
+    features: tuple[str, ...] = ()
+    door: Door = Door.UNKNOWN
+    lock: Lock = Lock.UNKNOWN
+    occupancy: Occupancy = Occupancy.UNKNOWN
+    alarm: Alarm | None = None
+    check: str | None = None
+    out_of_service: str | None = None
+    unverified: bool = False
+    link_lost: bool = False
+    opened_ms: int | None = None
+    grant: str | None = None
+    armed: bool = False
+    assignment: Assignment | None = None
+    former: Former | None = None
+
+    def not_offered(self) -> Reason | None:
+        """Why this locker cannot be given to somebody now; None where it can. Unknown is never treated as free."""
+        if self.out_of_service is not None:
+            return Reason.OUT_OF_SERVICE
+        if self.assignment is not None:
+            return Reason.TAKEN
+        if self.unverified:
+            return Reason.UNVERIFIED
+        if self.alarm is not None:
+            return Reason.ALARM
+        if self.check is not None:
+            return Reason.CHECK_FIRST
+        if self.door is Door.OPEN:
+            return Reason.DOOR_OPEN
+        if self.door is Door.UNKNOWN:
+            return Reason.DOOR_UNKNOWN
+        if self.occupancy is Occupancy.OCCUPIED:
+            return Reason.NOT_EMPTY
+        return None
+
+
+@dataclass(slots=True, kw_only=True)
+class BankState:
+    """The fold of a bank's journal up to and including line ``seq``."""
+
+    bank: str
+    epoch: str = ""
+    seq: int = 0
+    boot: str = ""
+    highest_ms: int = 0
+    label: str = ""
+    area: str = ""
+    site: str = ""
+    columns: tuple[str, ...] = ()
+    reader: str = "door"
+    senses_lock: bool = False
+    senses_occupancy: bool = False
+    replaced: bool = False
+    directory_version: int = 0
+    clock_in_doubt: bool = False
+    contact_lost_ms: int | None = None
+    last_contact_ms: int | None = None
+    standing: int = 0
+    unknown_types: int = 0
+    lockers: dict[str, LockerState] = field(default_factory=dict)
+    bound: dict[str, str] = field(default_factory=dict)
+    answered: dict[str, ev.Answered] = field(default_factory=dict)
+
+    def apply(self, event: ev.Event | ev.UnknownEvent, seq: int, moment: Moment) -> None:
+        """Fold one journal line. ``seq`` must be the next (1 for `EpochStarted`)."""
+        self.seq = seq
+        self.boot = moment.boot
+        if moment.at_ms > self.highest_ms:
+            self.highest_ms = moment.at_ms
+        if isinstance(event, ev.UnknownEvent):
+            self.unknown_types += 1
+            return
+        _FOLD[type(event)](self, event, moment)
+
+    def place(self, number: str) -> Place:
+        return Place(self.site, self.area, self.bank, number)
+
+    def held_by(self, person: str) -> list[LockerState]:
+        """The lockers that ``person`` holds here, in order of number."""
+        return [s for s in self.lockers.values() if s.assignment is not None and s.assignment.person == person]
+
+    def offered(self) -> Iterator[LockerState]:
+        return (s for s in self.lockers.values() if s.not_offered() is None)
+
+    def open_grants(self) -> list[tuple[str, str]]:
+        """Grants whose outcome is not known yet, as (grant, locker number)."""
+        return [(s.grant, s.number) for s in self.lockers.values() if s.grant is not None]
+
+
+def _epoch_started(bank: BankState, e: ev.EpochStarted, m: Moment) -> None:
+    # A new epoch forgets what the old journal said but for the snapshot that it names.
+    fresh = BankState(bank=bank.bank)
+    for name in fresh.__slots__:
+        setattr(bank, name, getattr(fresh, name))
+    bank.seq, bank.boot, bank.highest_ms = 1, m.boot, m.at_ms
+    bank.replaced = e.previous_epoch is not None
+    bank.standing = e.standing
+    bank.answered = {a.command: a for a in e.answered}
+    out = {d.locker: d.reason for d in e.disabled}
+    held = {a.locker: a for a in e.assignments}
+    for number in out.keys() | held.keys():
+        a = held.get(number)
+        bank.lockers[number] = LockerState(
+            number=number, size="", out_of_service=out.get(number), unverified=a is None,
+            assignment=a and Assignment(assignment=a.assignment, person=a.person, mode=a.mode, since_ms=a.since_ms, ends_ms=a.ends_ms, rule=a.rule),
+        )  # fmt: skip
+
+
+def _boot_started(bank: BankState, e: ev.BootStarted, m: Moment) -> None:
+    for s in bank.lockers.values():
+        s.door, s.lock, s.occupancy, s.link_lost = Door.UNKNOWN, Lock.UNKNOWN, Occupancy.UNKNOWN, False
+
+
+def _bank_configured(bank: BankState, e: ev.BankConfigured, m: Moment) -> None:
+    bank.label, bank.area, bank.site, bank.columns, bank.reader = e.label, e.area, e.site, e.columns, e.reader
+    bank.senses_lock, bank.senses_occupancy = e.senses_lock, e.senses_occupancy
+    old = bank.lockers
+    bank.lockers = {}
+    for spec in parse_columns(e.columns):
+        s = old.get(spec.number) or LockerState(number=spec.number, size=spec.size, unverified=bank.replaced)
+        s.size, s.features = spec.size, spec.features
+        bank.lockers[spec.number] = s
+
+
+def _directory_applied(bank: BankState, e: ev.DirectoryApplied, m: Moment) -> None:
+    bank.directory_version = e.version
+
+
+def _contact_lost(bank: BankState, e: ev.ContactLost, m: Moment) -> None:
+    bank.contact_lost_ms = e.last_ms
+
+
+def _contact_restored(bank: BankState, e: ev.ContactRestored, m: Moment) -> None:
+    bank.contact_lost_ms = None
+
+
+def _clock_doubted(bank: BankState, e: ev.ClockDoubted, m: Moment) -> None:
+    bank.clock_in_doubt = True
+
+
+def _clock_trusted(bank: BankState, e: ev.ClockTrusted, m: Moment) -> None:
+    bank.clock_in_doubt = False
+
+
+def _person_bound(bank: BankState, e: ev.PersonBound, m: Moment) -> None:
+    bank.bound[e.person] = e.commitment
+
+
+def _access_granted(bank: BankState, e: ev.AccessGranted, m: Moment) -> None:
+    bank.lockers[e.locker].grant = e.grant
+
+
+def _unlock_settled(bank: BankState, e: ev.UnlockSettled, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    if s.grant == e.grant:
+        s.grant = None
+    if e.outcome is Outcome.JAMMED:
+        s.alarm = Alarm.JAMMED
+    elif e.outcome is Outcome.OPENED and s.alarm in (Alarm.JAMMED, Alarm.FORCED) and s.assignment is not None:
+        s.alarm = None  # its holder has opened it and looked
+
+
+def _nothing(bank: BankState, e: ev.Event, m: Moment) -> None:
+    """A fact for the record that changes no state."""
+
+
+def _assignment_started(bank: BankState, e: ev.AssignmentStarted, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    s.former, s.armed = None, False
+    s.assignment = Assignment(
+        assignment=e.assignment, person=e.person, mode=e.mode, since_ms=m.at_ms, ends_ms=e.ends_ms, rule=e.rule,
+        timed=e.ends_ms is not None or e.mode is Mode.PERMANENT,
+    )  # fmt: skip
+
+
+def _assignment_timed(bank: BankState, e: ev.AssignmentTimed, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    a = s.assignment
+    if a is not None:
+        s.assignment = Assignment(
+            assignment=a.assignment, person=a.person, mode=a.mode, since_ms=a.since_ms, ends_ms=e.ends_ms, rule=a.rule
+        )
+
+
+def _assignment_ended(bank: BankState, e: ev.AssignmentEnded, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    s.assignment, s.armed = None, False
+    s.former = Former(assignment=e.assignment, person=e.person, ended_ms=e.ended_ms) if e.former_may_open else None
+    s.check = e.check
+
+
+def _release_armed(bank: BankState, e: ev.ReleaseArmed, m: Moment) -> None:
+    bank.lockers[e.locker].armed = True
+
+
+def _release_disarmed(bank: BankState, e: ev.ReleaseDisarmed, m: Moment) -> None:
+    bank.lockers[e.locker].armed = False
+
+
+def _check_needed(bank: BankState, e: ev.CheckNeeded, m: Moment) -> None:
+    bank.lockers[e.locker].check = e.why
+
+
+def _checked(bank: BankState, e: ev.Checked, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    s.check, s.alarm, s.unverified, s.former = None, None, False, None
+
+
+def _out_of_service(bank: BankState, e: ev.OutOfService, m: Moment) -> None:
+    bank.lockers[e.locker].out_of_service = e.reason
+
+
+def _in_service(bank: BankState, e: ev.InService, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    s.out_of_service = None
+    if s.alarm is Alarm.JAMMED:
+        s.alarm = None
+
+
+def _door_opened(bank: BankState, e: ev.DoorOpened, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    s.door, s.opened_ms = Door.OPEN, m.at_ms
+
+
+def _door_closed(bank: BankState, e: ev.DoorClosed, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    s.door, s.opened_ms = Door.CLOSED, None
+    if s.alarm is Alarm.HELD_OPEN:
+        s.alarm = None
+
+
+def _door_forced(bank: BankState, e: ev.DoorForced, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    s.door, s.opened_ms, s.alarm = Door.OPEN, m.at_ms, Alarm.FORCED
+
+
+def _door_held_open(bank: BankState, e: ev.DoorHeldOpen, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    if s.alarm is None:
+        s.alarm = Alarm.HELD_OPEN
+
+
+def _door_seen(bank: BankState, e: ev.DoorSeen, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    s.door = e.door
+    s.opened_ms = m.at_ms if e.door is Door.OPEN else None
+    if e.door is Door.CLOSED and s.alarm is Alarm.HELD_OPEN:
+        s.alarm = None
+
+
+def _lock_changed(bank: BankState, e: ev.LockChanged, m: Moment) -> None:
+    bank.lockers[e.locker].lock = e.lock
+
+
+def _occupancy_changed(bank: BankState, e: ev.OccupancyChanged, m: Moment) -> None:
+    bank.lockers[e.locker].occupancy = e.occupancy
+
+
+def _link_lost(bank: BankState, e: ev.LinkLost, m: Moment) -> None:
+    for number in e.lockers:
+        s = bank.lockers[number]
+        s.door, s.lock, s.occupancy, s.link_lost = Door.UNKNOWN, Lock.UNKNOWN, Occupancy.UNKNOWN, True
+
+
+def _link_restored(bank: BankState, e: ev.LinkRestored, m: Moment) -> None:
+    for number in e.lockers:
+        bank.lockers[number].link_lost = False
+
+
+def _command_done(bank: BankState, e: ev.CommandDone, m: Moment) -> None:
+    bank.answered[e.command] = ev.Answered(command=e.command, outcome=e.outcome, reason=e.reason)
+    if len(bank.answered) > MAX_ANSWERED:
+        bank.answered.pop(next(iter(bank.answered)))
+    if e.ordinal is not None:
+        bank.standing = max(bank.standing, e.ordinal)
+
+
+_FOLD: dict[type[ev.Event], Callable[[BankState, Any, Moment], None]] = {
+    ev.EpochStarted: _epoch_started,
+    ev.BootStarted: _boot_started,
+    ev.BankConfigured: _bank_configured,
+    ev.DirectoryApplied: _directory_applied,
+    ev.ContactLost: _contact_lost,
+    ev.ContactRestored: _contact_restored,
+    ev.ClockDoubted: _clock_doubted,
+    ev.ClockTrusted: _clock_trusted,
+    ev.PersonBound: _person_bound,
+    ev.AccessGranted: _access_granted,
+    ev.UnlockSettled: _unlock_settled,
+    ev.TapDenied: _nothing,
+    ev.AssignmentStarted: _assignment_started,
+    ev.AssignmentTimed: _assignment_timed,
+    ev.AssignmentEnded: _assignment_ended,
+    ev.ReleaseArmed: _release_armed,
+    ev.ReleaseDisarmed: _release_disarmed,
+    ev.CheckNeeded: _check_needed,
+    ev.Checked: _checked,
+    ev.OutOfService: _out_of_service,
+    ev.InService: _in_service,
+    ev.DoorOpened: _door_opened,
+    ev.DoorClosed: _door_closed,
+    ev.DoorForced: _door_forced,
+    ev.DoorHeldOpen: _door_held_open,
+    ev.DoorSeen: _door_seen,
+    ev.LockChanged: _lock_changed,
+    ev.OccupancyChanged: _occupancy_changed,
+    ev.LinkLost: _link_lost,
+    ev.LinkRestored: _link_restored,
+    ev.CommandDone: _command_done,
+    ev.LimitExceeded: _nothing,
+    ev.JournalLost: _nothing,
+}

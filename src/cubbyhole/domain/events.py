@@ -1,0 +1,381 @@
+"""The events of a bank's journal: facts in the past tense. A bank's state is the fold of these.
+
+Events carry their consequences (`ends_ms`, not a rule), so that a later release folds an old journal to the same
+state. Every class names its wire type in ``TYPE``; the field names are the wire's. People appear as pseudonyms, free
+text and unknown badges only as salted commitments.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import ClassVar
+
+from cubbyhole.domain.vocabulary import Cause, Door, Lock, Mode, Occupancy, Outcome, Reason, Way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assigned:
+    """An assignment as it stands in a snapshot."""
+
+    assignment: str
+    locker: str
+    person: str
+    mode: Mode
+    since_ms: int
+    ends_ms: int | None
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disabled:
+    """A locker that was out of service when a snapshot was taken."""
+
+    locker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A command whose outcome is final."""
+
+    command: str
+    outcome: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochStarted:
+    """A journal begins: on the first controller, or on one that replaces another, from what the server had."""
+
+    TYPE: ClassVar[str] = "epoch.started"
+    controller: str
+    journal_key: str
+    previous_epoch: str | None = None
+    previous_seq: int = 0
+    previous_hash: str | None = None
+    assignments: tuple[Assigned, ...] = ()
+    disabled: tuple[Disabled, ...] = ()
+    answered: tuple[Answered, ...] = ()
+    standing: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootStarted:
+    """The controller came up; grants without an outcome are settled as unknown right after this."""
+
+    TYPE: ClassVar[str] = "boot.started"
+    version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankConfigured:
+    """What the bank is built of, as its controller's configuration says."""
+
+    TYPE: ClassVar[str] = "bank.configured"
+    label: str
+    area: str
+    site: str
+    columns: tuple[str, ...]
+    reader: str
+    senses_lock: bool
+    senses_occupancy: bool
+    drives_lights: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryApplied:
+    TYPE: ClassVar[str] = "directory.applied"
+    version: int
+    content_hash: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactLost:
+    """The server did not answer any more; ``last_ms`` is when it last did."""
+
+    TYPE: ClassVar[str] = "contact.lost"
+    last_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactRestored:
+    TYPE: ClassVar[str] = "contact.restored"
+    lost_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockDoubted:
+    TYPE: ClassVar[str] = "clock.doubted"
+    why: str
+    offset_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockTrusted:
+    TYPE: ClassVar[str] = "clock.trusted"
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonBound:
+    """Ties a pseudonym to an identity by a salted hash; erasing the salt unties it for ever."""
+
+    TYPE: ClassVar[str] = "person.bound"
+    person: str
+    commitment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessGranted:
+    """A decision that granted a door. It is on the disk before the unlock frame is sent."""
+
+    TYPE: ClassVar[str] = "access.granted"
+    grant: str
+    locker: str
+    way: Way
+    person: str | None = None
+    assignment: str | None = None
+    credential: str | None = None
+    command: str | None = None
+    reason: str | None = None
+    note: str | None = None
+    rule: str | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnlockSettled:
+    """The final outcome of one grant."""
+
+    TYPE: ClassVar[str] = "unlock.settled"
+    grant: str
+    locker: str
+    outcome: Outcome
+    tap_to_open_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TapDenied:
+    TYPE: ClassVar[str] = "tap.denied"
+    reason: Reason
+    locker: str | None = None
+    person: str | None = None
+    credential: str | None = None
+    rule: str | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentStarted:
+    TYPE: ClassVar[str] = "assignment.started"
+    assignment: str
+    locker: str
+    person: str
+    mode: Mode
+    ends_ms: int | None
+    rule: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentTimed:
+    """An assignment given while the clock was in doubt gets its end once the clock is trusted."""
+
+    TYPE: ClassVar[str] = "assignment.timed"
+    assignment: str
+    locker: str
+    ends_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssignmentEnded:
+    """``former_may_open`` and ``check`` are the consequences of the rule on contents, decided here once."""
+
+    TYPE: ClassVar[str] = "assignment.ended"
+    assignment: str
+    locker: str
+    person: str
+    cause: Cause
+    ended_ms: int
+    former_may_open: bool
+    check: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseArmed:
+    """The holder's gesture at the open door: the assignment ends when the door closes."""
+
+    TYPE: ClassVar[str] = "release.armed"
+    locker: str
+    assignment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleaseDisarmed:
+    TYPE: ClassVar[str] = "release.disarmed"
+    locker: str
+    assignment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckNeeded:
+    TYPE: ClassVar[str] = "locker.check_needed"
+    locker: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    TYPE: ClassVar[str] = "locker.checked"
+    locker: str
+    command: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutOfService:
+    TYPE: ClassVar[str] = "locker.out_of_service"
+    locker: str
+    reason: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InService:
+    TYPE: ClassVar[str] = "locker.in_service"
+    locker: str
+    reason: str
+    note: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorOpened:
+    """``grant`` is the one that allowed it; None where the door was found open after a blind time."""
+
+    TYPE: ClassVar[str] = "door.opened"
+    locker: str
+    grant: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorClosed:
+    TYPE: ClassVar[str] = "door.closed"
+    locker: str
+    open_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorForced:
+    """A door opened that nothing had released."""
+
+    TYPE: ClassVar[str] = "door.forced"
+    locker: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorHeldOpen:
+    TYPE: ClassVar[str] = "door.held_open"
+    locker: str
+    open_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockChanged:
+    TYPE: ClassVar[str] = "lock.changed"
+    locker: str
+    lock: Lock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OccupancyChanged:
+    TYPE: ClassVar[str] = "occupancy.changed"
+    locker: str
+    occupancy: Occupancy
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkLost:
+    """A board stopped answering: its doors are unknown from here on."""
+
+    TYPE: ClassVar[str] = "link.lost"
+    link: str
+    lockers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRestored:
+    TYPE: ClassVar[str] = "link.restored"
+    link: str
+    lockers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoorSeen:
+    """First reading of a door after a start or a blind time, where it is no change that somebody made."""
+
+    TYPE: ClassVar[str] = "door.seen"
+    locker: str
+    door: Door
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandDone:
+    """The final outcome of a command (`done`, `refused`, `unknown`), replayed for duplicates."""
+
+    TYPE: ClassVar[str] = "command.done"
+    command: str
+    kind: str
+    outcome: str
+    reason: Reason | None = None
+    ordinal: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitExceeded:
+    TYPE: ClassVar[str] = "limit.exceeded"
+    person: str
+    held: int
+    limit: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalLost:
+    """What could not be written while the disk was full, counted."""
+
+    TYPE: ClassVar[str] = "journal.lost"
+    events: int
+    denials: int
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownEvent:
+    """An event type of a newer release: kept, marked, folded again after the upgrade."""
+
+    type: str
+
+
+Event = (
+    EpochStarted | BootStarted | BankConfigured | DirectoryApplied | ContactLost | ContactRestored | ClockDoubted
+    | ClockTrusted | PersonBound | AccessGranted | UnlockSettled | TapDenied | AssignmentStarted | AssignmentTimed
+    | AssignmentEnded | ReleaseArmed | ReleaseDisarmed | CheckNeeded | Checked | OutOfService | InService | DoorOpened
+    | DoorClosed | DoorForced | DoorHeldOpen | DoorSeen | LockChanged | OccupancyChanged | LinkLost | LinkRestored
+    | CommandDone | LimitExceeded | JournalLost
+)  # fmt: skip
+
+EVENT_TYPES: dict[str, type[Event]] = {cls.TYPE: cls for cls in Event.__args__}
+
+# Events that must still reach the disk when it is otherwise full: they come out of the preallocated reserve.
+RESERVED = (TapDenied, DoorForced, DoorHeldOpen, LinkLost, JournalLost)
+
+
+def locker_of(event: Event) -> str | None:
+    """The locker number that an event is about, if it is about one."""
+    return getattr(event, "locker", None)
+
+
+def person_of(event: Event) -> str | None:
+    """The pseudonym that an event names, if it names one."""
+    return getattr(event, "person", None)
+
+
+def field_names(cls: type[Event]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(cls))

@@ -1,0 +1,114 @@
+"""The closed word lists of the domain. Code, API, journal and screens use the same spelling."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Door(StrEnum):
+    """What the door sensor says."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    UNKNOWN = "unknown"
+
+
+class Lock(StrEnum):
+    """What the lock sensor says; a board without one leaves it unknown, it is never inferred."""
+
+    SECURED = "secured"
+    RELEASED = "released"
+    JAMMED = "jammed"
+    UNKNOWN = "unknown"
+
+
+class Occupancy(StrEnum):
+    """What the occupancy sensor says; unknown is never treated as empty."""
+
+    EMPTY = "empty"
+    OCCUPIED = "occupied"
+    UNKNOWN = "unknown"
+
+
+class Mode(StrEnum):
+    """How long an assignment lasts, shortest first (the shorter is the stricter)."""
+
+    HOURS = "hours"
+    DAY = "day"
+    TERM = "term"
+    PERMANENT = "permanent"
+
+
+class Contents(StrEnum):
+    """What happens to a locker whose contents nobody knows when its assignment ends, strictest first."""
+
+    CHECK = "check"  # not offered until somebody has looked
+    RETRIEVE = "retrieve"  # offered; the former holder may still open it until somebody takes it
+    RELEASE = "release"  # offered; the former holder has no more rights
+
+
+class Cause(StrEnum):
+    """Why an assignment ended."""
+
+    RELEASED = "released"  # by its holder
+    EXPIRED = "expired"
+    OPERATOR = "operator"
+    MOVED = "moved"
+
+
+class Alarm(StrEnum):
+    """What is wrong at one locker."""
+
+    FORCED = "forced"
+    HELD_OPEN = "held_open"
+    JAMMED = "jammed"
+
+
+class Outcome(StrEnum):
+    """What became of the unlock that a grant allowed."""
+
+    OPENED = "opened"
+    ALREADY_OPEN = "already_open"  # no pulse was needed
+    NOT_OPENED = "not_opened"  # pulse sent, lock free or unsensed, nobody pulled the door
+    JAMMED = "jammed"  # pulse sent, the lock still says secured
+    NOT_SENT = "not_sent"  # the frame surely did not leave
+    LATE = "late"  # its turn came after the person's patience; nothing was sent
+    UNKNOWN = "unknown"  # a crash or a dead link in between; never pulsed again
+
+
+class Way(StrEnum):
+    """By which way somebody asked for a door."""
+
+    TAP = "tap"
+    COMMAND = "command"
+    RETRIEVE = "retrieve"  # a former holder fetches what was left
+
+
+class Reason(StrEnum):
+    """Why a decision was `Denied`. Each has a hint for the person in the locale files."""
+
+    UNKNOWN_CREDENTIAL = "unknown_credential"
+    CREDENTIAL_BLOCKED = "credential_blocked"
+    PERSON_INACTIVE = "person_inactive"
+    NOT_ENTITLED = "not_entitled"
+    TAKEN = "taken"
+    LIMIT_REACHED = "limit_reached"
+    NOTHING_FREE = "nothing_free"
+    SEVERAL_LOCKERS = "several_lockers"
+    OUT_OF_SERVICE = "out_of_service"
+    CHECK_FIRST = "check_first"
+    NOT_EMPTY = "not_empty"
+    DOOR_OPEN = "door_open"
+    DOOR_UNKNOWN = "door_unknown"
+    UNVERIFIED = "unverified"
+    ALARM = "alarm"
+    OFFLINE_TOO_LONG = "offline_too_long"
+    CLOCK_IN_DOUBT = "clock_in_doubt"
+    NO_DIRECTORY = "no_directory"
+    DISK_FULL = "disk_full"
+    BUSY = "busy"
+    LATE = "late"
+    UNKNOWN_LOCKER = "unknown_locker"
+    ASSIGNMENT_CHANGED = "assignment_changed"
+    DIRECTORY_TOO_OLD = "directory_too_old"
+    NOT_ALLOWED_REMOTELY = "not_allowed_remotely"

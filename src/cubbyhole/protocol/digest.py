@@ -1,0 +1,24 @@
+"""Digests and commitments: what leaves the server instead of badge numbers, identities and free text."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+
+
+def credential_digest(bank_key: bytes, canonical: str) -> str:
+    """How a bank's directory names a credential: HMAC-SHA256 under the bank's own 32-byte key, hex.
+
+    ``canonical`` is the form of `domain.credential`. One bank's digests tell nothing at another bank.
+    """
+    return hmac.new(bank_key, b"credential\0" + canonical.encode(), hashlib.sha256).hexdigest()
+
+
+def unknown_credential(bank_key: bytes, canonical: str) -> str:
+    """How the journal names a badge that is on no file: comparable within one bank, not reversible without its key."""
+    return "x_" + hmac.new(bank_key, b"unknown\0" + canonical.encode(), hashlib.sha256).hexdigest()[:24]
+
+
+def commitment(salt: bytes, text: str) -> str:
+    """H(salt ‖ text), hex: binds a text without showing it; deleting the salt unbinds it for ever."""
+    return hashlib.sha256(b"cubbyhole-commitment-v1\0" + salt + text.encode()).hexdigest()

@@ -1,0 +1,68 @@
+"""Ed25519 keys for journal heads and receipts (RFC 8032), as raw 32-byte keys in standard base64 text."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+from pathlib import Path
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+
+class UnusableKey(ValueError):
+    """A key file or key text cannot be used; the message says which and why."""
+
+
+def public_text(key: Ed25519PrivateKey) -> str:
+    return base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
+
+
+def parse_public(text: str) -> Ed25519PublicKey:
+    """Read a public key from base64 text. Raises UnusableKey."""
+    try:
+        return Ed25519PublicKey.from_public_bytes(base64.b64decode(text.strip(), validate=True))
+    except (binascii.Error, ValueError) as error:
+        raise UnusableKey(f"not an Ed25519 public key in base64: {error}") from None
+
+
+def load_or_make(path: Path) -> Ed25519PrivateKey:
+    """The private key in ``path``, made there with mode 0600 at first use. Raises UnusableKey on a damaged file."""
+    if path.exists():
+        try:
+            return Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text().strip(), validate=True))
+        except (binascii.Error, ValueError, OSError) as error:
+            raise UnusableKey(f"{path.name}: not a private key ({error}); restore it from a backup") from None
+    key = Ed25519PrivateKey.generate()
+    text = base64.b64encode(key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Written whole under another name first: a power cut must not leave half a key that nobody can replace.
+    draft = path.with_name(path.name + ".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, text)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    os.replace(draft, path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+    return key
+
+
+def sign(key: Ed25519PrivateKey, text: bytes) -> str:
+    return base64.b64encode(key.sign(text)).decode()
+
+
+def is_signed(public: Ed25519PublicKey, text: bytes, signature: str) -> bool:
+    """Whether ``signature`` (base64) is ``public``'s over ``text``; anything malformed is not."""
+    try:
+        public.verify(base64.b64decode(signature, validate=True), text)
+    except (InvalidSignature, binascii.Error, ValueError):
+        return False
+    return True
