@@ -63,14 +63,15 @@ class Watch:
     grant: str | None = None
     asked_ms: int = 0
     released_ms: int = 0
+    confirmed: bool = True
     opened_ms: int | None = None
     _door: _Debounce = field(default_factory=_Debounce)
     _lock: _Debounce = field(default_factory=_Debounce)
     _occupied: _Debounce = field(default_factory=_Debounce)
 
-    def released(self, grant: str, asked_ms: int, mono_ms: int) -> None:
+    def released(self, grant: str, asked_ms: int, mono_ms: int, confirmed: bool = True) -> None:
         """An unlock frame for ``grant`` went out; ``asked_ms`` is when the person asked."""
-        self.grant, self.asked_ms, self.released_ms = grant, asked_ms, mono_ms
+        self.grant, self.asked_ms, self.released_ms, self.confirmed = grant, asked_ms, mono_ms, confirmed
         self.door, _ = step(self.door, DoorFact.RELEASED)
 
     def read(self, s: LockerState, reading: Reading, mono_ms: int) -> list[ev.Event]:
@@ -97,6 +98,8 @@ class Watch:
             self.door, _ = step(self.door, DoorFact.GIVEN_UP)
             jammed = self._lock.settled is True or (self._lock.settled is None and limits.springs)
             outcome = Outcome.JAMMED if jammed else Outcome.NOT_OPENED
+            if not self.confirmed:
+                outcome = Outcome.UNKNOWN  # the board never said that the frame arrived
             return [ev.UnlockSettled(grant=grant, locker=s.number, outcome=outcome)]
         if self.opened_ms is not None and mono_ms - self.opened_ms > limits.held_open_ms:
             self.door, news = step(self.door, DoorFact.TOO_LONG)
@@ -112,6 +115,12 @@ class Watch:
             return []
         grant, self.grant = self.grant, None
         return [ev.UnlockSettled(grant=grant, locker=s.number, outcome=Outcome.UNKNOWN)]
+
+    def reread(self) -> None:
+        """Forget what was read, because what it meant was not journaled: the next polls say it again."""
+        self._door, self._lock, self._occupied = _Debounce(), _Debounce(), _Debounce()
+        if self.grant is None:
+            self.door, self.opened_ms = DoorState.BLIND, None
 
     def _lock_is_free(self) -> bool:
         # A latch that holds until it is pulled says so through its own sensor; without one we do not assume it.

@@ -1,0 +1,90 @@
+"""Whether the bank may believe its clock. Wall time decides rights, so doubt about it is itself an event."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from cubbyhole.domain import events as ev
+
+JUMP_MS = 5_000
+AGREE_MS = 5_000
+DISAGREE_MS = 60_000
+_TIME_ERROR = 5  # adjtimex(2): the clock is not synchronised
+
+
+class Clock(Protocol):
+    """The controller's clocks: wall ms since the Unix epoch, monotonic ms since the boot."""
+
+    def wall_ms(self) -> int: ...
+    def mono_ms(self) -> int: ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def wall_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def mono_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+
+def kernel_sync() -> bool:
+    """Whether the kernel says that its clock is disciplined (adjtimex(2) without changes); False where it cannot say."""
+    try:
+        buffer = ctypes.create_string_buffer(512)
+        return int(ctypes.CDLL(None).adjtimex(buffer)) not in (-1, _TIME_ERROR)
+    except (OSError, AttributeError):
+        return False
+
+
+@dataclass(slots=True)
+class ClockJudge:
+    """Turns clock readings into doubt and trust. The offset is what the server taught a clock that nobody disciplines."""
+
+    trust_rtc: bool
+    offset_ms: int = 0
+    _last_wall: int | None = None
+    _last_mono: int = 0
+
+    def at_boot(self, wall_ms: int, mono_ms: int, highest_ms: int, synced: bool) -> ev.ClockDoubted | None:
+        """What a start says: a clock behind the journal is wrong; one that nobody confirms may be."""
+        self._last_wall, self._last_mono = wall_ms, mono_ms
+        behind = highest_ms - wall_ms
+        if behind > JUMP_MS:
+            return ev.ClockDoubted(why="behind_journal", offset_ms=behind)
+        if not (synced or self.trust_rtc) and highest_ms:
+            return ev.ClockDoubted(why="unconfirmed", offset_ms=0)
+        return None
+
+    def tick(self, wall_ms: int, mono_ms: int, synced: bool, in_doubt: bool) -> ev.ClockDoubted | None:
+        """A jump of the wall clock against the monotonic one, that no time source explains, is doubt."""
+        last_wall, last_mono = self._last_wall, self._last_mono
+        self._last_wall, self._last_mono = wall_ms, mono_ms
+        if last_wall is None or in_doubt or synced:
+            return None
+        jump = (wall_ms - last_wall) - (mono_ms - last_mono)
+        if abs(jump) > JUMP_MS:
+            # The offset learnt before no longer fits; the server will teach a new one.
+            self.offset_ms -= jump
+            return ev.ClockDoubted(why="jumped", offset_ms=jump)
+        return None
+
+    def heard(
+        self, wall_ms: int, highest_ms: int, server_ms: int, round_trip_ms: int, synced: bool, in_doubt: bool
+    ) -> ev.ClockDoubted | ev.ClockTrusted | None:
+        """The server's clock, ``round_trip_ms`` old at most. An undisciplined clock follows it."""
+        if not synced and abs(server_ms - (wall_ms + self.offset_ms)) > max(AGREE_MS // 5, round_trip_ms):
+            self.offset_ms = server_ms - wall_ms
+        apart = server_ms - (wall_ms + self.offset_ms)
+        ahead = highest_ms - server_ms
+        if in_doubt:
+            if abs(apart) <= AGREE_MS + round_trip_ms and ahead <= AGREE_MS + round_trip_ms:
+                return ev.ClockTrusted(source="server")
+            return None
+        if abs(apart) > DISAGREE_MS or ahead > DISAGREE_MS:
+            return ev.ClockDoubted(why="server_disagrees", offset_ms=apart if abs(apart) > DISAGREE_MS else -ahead)
+        return None
