@@ -93,8 +93,9 @@ class _Case:
         return self.offline_ms is not None
 
     def bind(self, person: PersonRow) -> None:
-        if self.bank.bound.get(person.person) != person.commitment:
-            self.events.append(ev.PersonBound(person=person.person, commitment=person.commitment))
+        bound = ev.PersonBound(person=person.person, commitment=person.commitment)
+        if self.bank.bound.get(person.person) != person.commitment and bound not in self.events:
+            self.events.append(bound)
 
     def rules(self, person: PersonRow | None, number: str) -> Effective:
         return self.directory.effective(self.bank.place(number), person.groups if person is not None else ())

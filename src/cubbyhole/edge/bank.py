@@ -15,13 +15,14 @@ from cubbyhole.edge.bus import BusWorker
 from cubbyhole.edge.clock import Clock, kernel_sync
 from cubbyhole.edge.config import BankConfig, BusConfig, wiring
 from cubbyhole.edge.core import BankCore
-from cubbyhole.edge.fabric.link import BankLink, Offline
+from cubbyhole.edge.fabric.link import BankLink
 from cubbyhole.edge.lights import Lights
 from cubbyhole.edge.runner import BankRunner
 from cubbyhole.edge.store import JournalReader
 from cubbyhole.edge.supply import Supply, mono_ms
 from cubbyhole.edge.uplink import Uplink
 from cubbyhole.protocol import messages as m
+from cubbyhole.protocol.fabric.errors import FabricError
 
 SLOT_FOR_COMMAND_MS = 800
 ANSWER_S = 2.0
@@ -54,6 +55,8 @@ class Bank:
         self._slots: dict[str, Supply] = {}  # slots that live commands hold, by locker
         self._commands = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        link.on_live(self.id, self._live)
+        link.on_nudge(self.id, self._nudged)
 
     @property
     def id(self) -> str:
@@ -65,8 +68,6 @@ class Bank:
 
     async def run(self) -> None:
         self._runner.start()
-        self._link.on_live(self.id, self._live)
-        self._link.on_nudge(self.id, self._nudged)
         try:
             async with asyncio.TaskGroup() as tasks:
                 for worker in self._buses:
@@ -182,7 +183,7 @@ class Bank:
             claim = m.Claim(bank=self.id, command=command.command)
             try:
                 reply = m.decode(m.ClaimReply, await self._link.request(self.id, "claim", m.encode(claim), 1.0))
-            except (Offline, m.MessageError) as error:
+            except (FabricError, m.MessageError) as error:
                 return refused(f"claim_failed: {error}")
             if not reply.go:
                 return refused(reply.why or "not_claimed")

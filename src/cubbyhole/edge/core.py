@@ -70,6 +70,7 @@ class BankCore:
         self._last_tap: dict[str | None, tuple[str, int]] = {}
         self._waiting: list[StandingCommand] = []
         self._looks: dict[str, io.Look] = {}
+        self._touched: set[str] = set()  # lockers whose light may have changed
         self._yours_until: dict[str, int] = {}
         self._lost: tuple[int, int, int] | None = None  # events, denials, since ms
         self._staged: list[tuple[bytes, bytes]] = []
@@ -122,6 +123,7 @@ class BankCore:
             self._stage(ev.ContactLost(last_ms=moment.at_ms), None, moment)
         self._commit()
         self._watches = {number: Watch() for number in self.state.lockers}
+        self._touched.update(self.state.lockers)
 
     def _is_new(self, e: ev.BankConfigured) -> bool:
         b = self.state
@@ -293,6 +295,8 @@ class BankCore:
             self._stage(doubt, None, moment)
         elif self.state.clock_in_doubt and item.kernel_sync and self._clock.wall_ms() >= self.state.highest_ms - 5_000:
             self._stage(ev.ClockTrusted(source="kernel"), None, moment)
+        self._touched.update(self._yours_until)
+        self._yours_until = {n: until for n, until in self._yours_until.items() if until > moment.mono_ms}
         for grant, number in self.state.open_grants():
             if grant not in self._in_flight and self._watches[number].grant != grant:
                 # Its report was in a commit that the disk refused: nobody knows any more.
@@ -353,6 +357,11 @@ class BankCore:
         self._staged.append((raw, self._hash))
         self.state.apply(event, seq, moment)
         self.state.epoch = self._epoch
+        number = ev.locker_of(event)
+        if number is not None:
+            self._touched.add(number)
+        elif isinstance(event, ev.LinkLost | ev.LinkRestored):
+            self._touched.update(event.lockers)
 
     def _commit(self) -> None:
         staged, change = self._staged, self._change
@@ -373,6 +382,7 @@ class BankCore:
         self.directory, self._bank_key = self._store.directory()
         for watch in self._watches.values():
             watch.reread()
+        self._touched.update(self.state.lockers)
         self._store.give_up_reserve()
         taps = [e for e in effects if isinstance(e, io.Said)]
         since = self._lost or (0, 0, moment.at_ms)
@@ -400,10 +410,15 @@ class BankCore:
     # -- lights -------------------------------------------------------------------------------------------------
 
     def _lights(self, moment: Moment) -> list[io.Effect]:
+        """The lights that changed, looking only where something happened since the last time."""
         if not self.settings.drives_lights:
             return []
         changed: list[io.Effect] = []
-        for number, s in self.state.lockers.items():
+        touched, self._touched = self._touched, set()
+        for number in touched:
+            s = self.state.lockers.get(number)
+            if s is None:
+                continue
             look = self._look(s, moment)
             if self._looks.get(number) is not look:
                 self._looks[number] = look

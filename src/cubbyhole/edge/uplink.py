@@ -18,9 +18,9 @@ import structlog
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.clock import Clock
 from cubbyhole.edge.core import BankCore
-from cubbyhole.edge.fabric.link import Offline
 from cubbyhole.edge.store import JournalReader
 from cubbyhole.protocol import messages as m
+from cubbyhole.protocol.fabric.errors import FabricError
 
 BEAT_S = 1.0
 SILENT_AFTER_MS = 3_000
@@ -96,7 +96,7 @@ class Uplink:
             )  # fmt: skip
             try:
                 reply = m.decode(m.BeatReply, await self._link.request(self._bank, "beat", m.encode(beat), 2.0))
-            except (Offline, m.MessageError):
+            except (FabricError, m.MessageError):
                 self._silence()
             else:
                 now_ms = self._clock.mono_ms()
@@ -157,7 +157,7 @@ class Uplink:
             while (batch := self.batch()) is not None and self._link.connected:
                 try:
                     reply = m.decode(m.EventsReply, await self._link.request(self._bank, "events", m.encode(batch), REQUEST_S))
-                except (Offline, m.MessageError) as error:
+                except (FabricError, m.MessageError) as error:
                     pause_s = min(5.0, max(0.2, pause_s * 2)) * (0.75 + random.random() / 2)
                     log.info("events wait at the bank", bank=self._bank, why=str(error), pause_s=round(pause_s, 1))
                     await asyncio.sleep(pause_s)
@@ -181,7 +181,7 @@ class Uplink:
             try:
                 raw = await self._link.request(self._bank, "sync", m.encode(request), SYNC_S)
                 reply = m.decode(m.SyncReply, _inflate(raw))
-            except (Offline, m.MessageError, zlib.error) as error:
+            except (FabricError, m.MessageError, zlib.error) as error:
                 log.info("the directory could not be pulled", bank=self._bank, why=str(error))
                 await asyncio.sleep(1.0)
                 continue
@@ -201,7 +201,7 @@ class Uplink:
             request = m.StandingRequest(bank=self._bank, after=self._core.state.standing)
             try:
                 reply = m.decode(m.StandingReply, await self._link.request(self._bank, "standing", m.encode(request), REQUEST_S))
-            except (Offline, m.MessageError) as error:
+            except (FabricError, m.MessageError) as error:
                 log.info("standing commands could not be pulled", bank=self._bank, why=str(error))
                 await asyncio.sleep(1.0)
                 continue

@@ -1,0 +1,3 @@
+"""Cubbyhole: smart lockers for workplaces."""
+
+__version__ = "0.1.0"
