@@ -1,0 +1,1 @@
+"""What both ends of the fabric share: a connection that always comes back, and how requests are answered."""

@@ -1,0 +1,396 @@
+"""One connection to NATS that is made again for ever, with requests that fail as soon as it is known that they do.
+
+nats-py's own reconnecting is switched off on purpose: it can end for ever (an ``-ERR``), it keeps what was published
+while disconnected, and it waits for a dead peer. Each connection here is a new client with a new inbox; what belonged
+to the old one is gone with it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import logging
+import random
+import secrets
+import ssl
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+import msgspec
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+
+from cubbyhole.protocol.fabric.errors import (
+    FabricError,
+    NoAnswer,
+    NobodyThere,
+    NotPermitted,
+    Offline,
+    Refused,
+    TooLarge,
+    TooMany,
+)
+from cubbyhole.protocol.fabric.transport import AbortingTransport
+from cubbyhole.protocol.messages import Trouble
+from cubbyhole.protocol.subjects import MAX_PAYLOAD_BYTES
+
+log = logging.getLogger(__name__)
+
+ERROR_HEADER = "Cubbyhole-Error"  # an answer with this header has a `Trouble` for its body
+FABRIC_TLS_NAME = "fabric.cubbyhole.internal"
+DEFAULT_PORT = 4222
+
+_OPEN_TIMEOUT_S = 3.0  # TCP and TLS; short, because a cut cable swallows the first packets
+_LOGIN_TIMEOUT_S = 11  # a second more than nats-server gives the auth callout
+_FLUSH_TIMEOUT_S = 5
+_BACKOFF_FIRST_S = 0.1
+_BACKOFF_LOST_MAX_S = 2.0
+_BACKOFF_REFUSED_MAX_S = 5.0
+_OUTBOUND_MAX_BYTES = 8 * MAX_PAYLOAD_BYTES
+
+Subscriber = Callable[[Msg], Awaitable[None]]
+
+
+class AccessRefused(FabricError):
+    """The server does not accept this key or code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """Where NATS listens (``tls://host:port``, one per node), and by which authority and name it is recognised."""
+
+    urls: tuple[str, ...]
+    tls: ssl.SSLContext
+    tls_name: str = FABRIC_TLS_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """Either an nkey seed, or a user and password (only for enrolling)."""
+
+    seed: str | None = None
+    user: str | None = None
+    password: str | None = None
+
+
+class Session:
+    """Keeps one connection. ``on_open`` makes the subscriptions of each new connection before it counts as up.
+
+    ``on_state(connected, reason)`` is called on each change, from the event loop, and must not block or raise.
+    """
+
+    def __init__(
+        self,
+        endpoint: Endpoint,
+        credentials: Credentials,
+        *,
+        name: str,
+        inbox_prefix: str,
+        on_open: Callable[[Session], Awaitable[None]] | None = None,
+        on_state: Callable[[bool, str], None] | None = None,
+        ping_interval_s: int = 1,
+        requests_max: int = 64,
+    ) -> None:
+        self._endpoint = endpoint
+        self._credentials = credentials
+        self._name = name
+        self._inbox_prefix = inbox_prefix
+        self._on_open = on_open
+        self._on_state = on_state
+        self._ping_interval_s = ping_interval_s
+        self._requests_max = requests_max
+        self._client: Client | None = None
+        self._transport: AbortingTransport | None = None
+        self._up = asyncio.Event()
+        self._inbox = ""
+        self._waiting: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
+        self._numbers = itertools.count(1)
+        self._task: asyncio.Task[None] | None = None
+        self._reason = "not connected yet"
+
+    @property
+    def connected(self) -> bool:
+        """Whether a message sent now would leave. A dead link is noticed after about two and a half ping intervals."""
+        return self._up.is_set()
+
+    @property
+    def reason(self) -> str:
+        """Why there is no connection, for a person; of no meaning while connected."""
+        return self._reason
+
+    def start(self) -> None:
+        """Begin connecting; returns at once."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._keep_connected(), name=f"fabric {self._name}")
+
+    async def stop(self) -> None:
+        """Deliver what was sent, then close. Afterwards every request raises Offline."""
+        task, self._task = self._task, None
+        client = self._client
+        if client is not None and self.connected:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await client.flush(timeout=1)
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def connect_once(self) -> None:
+        """Connect without supervision, for a short errand; ends with `disconnect`. Raises FabricError."""
+        await self._connect()
+
+    async def disconnect(self) -> None:
+        """End the connection that exists now; a started session makes the next one."""
+        await self._drop("closed")
+
+    async def wait_connected(self, timeout_s: float) -> None:
+        """Raises Offline with the last reason when there is still no connection then."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._up.wait()
+        except TimeoutError:
+            raise Offline(f"{self._name}: no connection to {self._endpoint.urls[0]}: {self._reason}") from None
+
+    async def subscribe(self, subject: str, take: Subscriber, *, queue: str = "", pending_max: int = 256) -> None:
+        """Listen on the present connection only; call it from ``on_open``. Beyond ``pending_max`` messages are lost."""
+        client = self._client
+        if client is None:
+            raise Offline(self._reason)
+        limit_bytes = min(pending_max, 64) * MAX_PAYLOAD_BYTES
+        with _offline_when_closed():
+            await client.subscribe(
+                subject, queue, cb=take, pending_msgs_limit=pending_max, pending_bytes_limit=limit_bytes
+            )
+
+    async def publish(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
+        """Send without an answer; raises Offline, TooLarge."""
+        client = self._sendable(payload)
+        with _offline_when_closed():
+            await client.publish(subject, payload, headers=headers)
+
+    async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
+        """Send and wait for the answer.
+
+        Raises Offline (at once when not connected or when the connection breaks), NobodyThere (at once), NoAnswer,
+        TooLarge, TooMany, NotPermitted, or Refused when the answer is an error.
+        """
+        client = self._sendable(payload)
+        if len(self._waiting) >= self._requests_max:
+            raise TooMany(f"{self._requests_max} requests are waiting for answers already; try again shortly")
+        number = str(next(self._numbers))
+        future: asyncio.Future[Msg] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = (subject, future)
+        try:
+            async with asyncio.timeout(timeout_s):
+                with _offline_when_closed():
+                    await client.publish(subject, payload, reply=f"{self._inbox}.{number}")
+                return _answer(await future, subject)
+        except TimeoutError:
+            raise NoAnswer(f"no answer on {subject} within {timeout_s:g} s") from None
+        finally:
+            del self._waiting[number]
+
+    async def request_many(
+        self, subject: str, payload: bytes, most: int, first_timeout_s: float, more_timeout_s: float
+    ) -> list[bytes]:
+        """Collect several answers: up to ``first_timeout_s`` for the first, then until none comes for
+        ``more_timeout_s``. Raises as `request` does.
+        """
+        client = self._sendable(payload)
+        inbox = f"{self._inbox_prefix}.{secrets.token_hex(8)}"
+        subscription = await client.subscribe(inbox, pending_msgs_limit=most)
+        answers: list[bytes] = []
+        try:
+            with _offline_when_closed():
+                await client.publish(subject, payload, reply=inbox)
+                while len(answers) < most:
+                    timeout_s = more_timeout_s if answers else first_timeout_s
+                    try:
+                        msg = await subscription.next_msg(timeout=timeout_s)
+                    except nats.errors.TimeoutError:
+                        break
+                    answers.append(_answer(msg, subject))
+        finally:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await subscription.unsubscribe()
+        if not answers:
+            raise NoAnswer(f"no answer on {subject} within {first_timeout_s:g} s")
+        return answers
+
+    # The connection
+
+    async def _keep_connected(self) -> None:
+        failures = 0
+        try:
+            while True:
+                longest_s = _BACKOFF_LOST_MAX_S
+                try:
+                    await self._connect(turn=failures)
+                    failures = 0
+                    await self._until_gone()
+                    await self._drop("the connection was lost")
+                except AccessRefused as error:
+                    longest_s = _BACKOFF_REFUSED_MAX_S
+                    self._note_failure(error)
+                except (FabricError, OSError) as error:
+                    self._note_failure(error)
+                failures += 1
+                pause_s = min(longest_s, _BACKOFF_FIRST_S * 2 ** min(failures - 1, 10))
+                await asyncio.sleep(
+                    pause_s * random.uniform(0.5, 1.0)
+                )  # jitter: a thousand banks must not march in step
+        finally:
+            await self._drop("stopped")
+
+    def _note_failure(self, error: Exception) -> None:
+        reason = str(error) or type(error).__name__
+        if reason != self._reason:
+            self._reason = reason
+            log.info("%s: %s; trying again", self._name, reason)
+
+    async def _until_gone(self) -> None:
+        transport, client = self._transport, self._client
+        assert transport is not None and client is not None
+        while not client.is_closed:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await transport.gone.wait()
+                    return
+
+    async def _connect(self, turn: int = 0) -> None:
+        url = urlsplit(self._endpoint.urls[turn % len(self._endpoint.urls)])
+        host, port = url.hostname or "localhost", url.port or DEFAULT_PORT
+        transport = AbortingTransport()
+        try:
+            await transport.open(host, port, self._endpoint.tls, self._endpoint.tls_name, _OPEN_TIMEOUT_S)
+        except (OSError, asyncio.IncompleteReadError) as error:
+            transport.abort()
+            raise Offline(f"cannot reach {host}:{port}: {_why(error)}") from error
+        client = Client()
+        client._transport = transport  # the one private thing that we touch: nats-py has no public way in
+        try:
+            async with asyncio.timeout(_LOGIN_TIMEOUT_S + _FLUSH_TIMEOUT_S):
+                await self._log_in(client, f"tls://{url.netloc.rpartition('@')[2]}")
+                self._client, self._transport = client, transport
+                self._inbox = f"{self._inbox_prefix}.{secrets.token_hex(8)}"
+                await self.subscribe(f"{self._inbox}.*", self._take_answer, pending_max=4 * self._requests_max)
+                if self._on_open is not None:
+                    await self._on_open(self)
+                await client.flush(timeout=_FLUSH_TIMEOUT_S)  # the subscriptions are in force when this returns
+        except BaseException as error:
+            transport.abort()
+            await self._drop("the connection could not be made")
+            if isinstance(error, (nats.errors.Error, OSError)):
+                if "authorization" in str(error).lower():
+                    raise AccessRefused(
+                        "the server does not accept this key or code (authorization refused)"
+                    ) from error
+                raise Offline(f"cannot log in at {host}:{port}: {_why(error)}") from error
+            raise
+        self._reason = ""
+        self._up.set()
+        self._tell(True, "connected")
+
+    async def _log_in(self, client: Client, url: str) -> None:
+        await client.connect(
+            url,
+            name=self._name,
+            error_cb=self._on_error,
+            allow_reconnect=False,
+            max_reconnect_attempts=1,
+            connect_timeout=_LOGIN_TIMEOUT_S,
+            ping_interval=self._ping_interval_s,
+            max_outstanding_pings=2,
+            pending_size=0,
+            inbox_prefix=self._inbox_prefix,
+            tls=self._endpoint.tls,
+            nkeys_seed_str=self._credentials.seed,
+            user=self._credentials.user,
+            password=self._credentials.password,
+        )
+
+    async def _drop(self, reason: str) -> None:
+        client, transport = self._client, self._transport
+        self._client = self._transport = None
+        was_up = self.connected
+        self._up.clear()
+        if was_up:
+            self._reason = reason
+        for _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(Offline(f"{reason} before the answer came"))
+        if transport is not None:
+            transport.abort()
+        if was_up:
+            self._tell(False, reason)
+        if client is not None and not client.is_closed:
+            with contextlib.suppress(nats.errors.Error, OSError):
+                await client.close()
+
+    def _tell(self, connected: bool, reason: str) -> None:
+        log.info("%s: %s", self._name, reason)
+        if self._on_state is not None:
+            self._on_state(connected, reason)
+
+    # Messages
+
+    def _sendable(self, payload: bytes) -> Client:
+        if len(payload) > MAX_PAYLOAD_BYTES:
+            raise TooLarge(
+                f"a message of {len(payload)} bytes was not sent: the fabric carries up to {MAX_PAYLOAD_BYTES} bytes;"
+                " send it in smaller parts"
+            )
+        client = self._client
+        if client is None or not self.connected or not client.is_connected:
+            raise Offline(f"not connected: {self._reason or 'the connection is being lost'}")
+        if client.pending_data_size > _OUTBOUND_MAX_BYTES:
+            raise TooMany("the connection is too slow for what is being sent; try again shortly")
+        return client
+
+    async def _take_answer(self, msg: Msg) -> None:
+        waiting = self._waiting.get(msg.subject.rpartition(".")[2])
+        if waiting is not None and not waiting[1].done():
+            waiting[1].set_result(msg)
+
+    async def _on_error(self, error: Exception) -> None:
+        text = str(error)
+        if "permissions violation" in text:
+            log.error("%s: %s", self._name, text)
+            # nats-server says which subject, nats-py in lower case; whoever waits for its answer waits in vain.
+            for subject, future in self._waiting.values():
+                if f'"{subject.lower()}"' in text and not future.done():
+                    future.set_exception(NotPermitted(f"this connection may not use {subject}"))
+        elif isinstance(error, nats.errors.SlowConsumerError):
+            log.warning("%s: a message on %s was dropped, too many are waiting", self._name, error.subject)
+        else:
+            log.debug("%s: %s", self._name, text or type(error).__name__)
+
+
+@contextlib.contextmanager
+def _offline_when_closed() -> Iterator[None]:
+    try:
+        yield
+    except nats.errors.MaxPayloadError as error:
+        raise TooLarge("the message is larger than this NATS server accepts; nothing was sent") from error
+    except (nats.errors.Error, OSError) as error:
+        raise Offline(f"not connected: {_why(error)}") from error
+
+
+def _answer(msg: Msg, subject: str) -> bytes:
+    headers = msg.headers or {}
+    if headers.get("Status") == "503":
+        raise NobodyThere(f"nobody listens on {subject}")
+    if ERROR_HEADER in headers:
+        try:
+            trouble = msgspec.json.decode(msg.data, type=Trouble)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            trouble = Trouble(error=headers[ERROR_HEADER], detail="the rest of the answer cannot be read")
+        raise Refused(trouble.error, trouble.detail)
+    return msg.data
+
+
+def _why(error: BaseException) -> str:
+    return str(error) or type(error).__name__

@@ -1,0 +1,1 @@
+"""The central server: people, credentials, rules and intents."""
