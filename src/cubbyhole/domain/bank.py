@@ -151,8 +151,14 @@ def _epoch_started(bank: BankState, e: ev.EpochStarted, m: Moment) -> None:
         a = held.get(number)
         bank.lockers[number] = LockerState(
             number=number, size="", out_of_service=out.get(number), unverified=a is None,
-            assignment=a and Assignment(assignment=a.assignment, person=a.person, mode=a.mode, since_ms=a.since_ms, ends_ms=a.ends_ms, rule=a.rule),
+            assignment=None if a is None else _as_assigned(a),
         )  # fmt: skip
+
+
+def _as_assigned(a: ev.Assigned) -> Assignment:
+    return Assignment(
+        assignment=a.assignment, person=a.person, mode=a.mode, since_ms=a.since_ms, ends_ms=a.ends_ms, rule=a.rule
+    )
 
 
 def _boot_started(bank: BankState, e: ev.BootStarted, m: Moment) -> None:

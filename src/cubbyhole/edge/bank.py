@@ -110,7 +110,12 @@ class Bank:
                 case io.Resync():
                     self._uplink.resync()
                 case io.Said():
-                    log.info("tap", bank=self.id, locker=effect.tap.locker, decision=type(effect.decision).__name__)
+                    log.info(
+                        "tap",
+                        bank=self.id,
+                        locker=effect.tap.locker,
+                        decision=type(effect.decision).__name__,
+                    )
         self._uplink.wake()
 
     def _spawn(self, work: object) -> None:
@@ -132,7 +137,15 @@ class Bank:
             word, sent_ms = await worker.unlock(order.locker, self._config.pulse_ms, order.until_ms)
             if word in ("sent", "unconfirmed"):
                 pulse_ms = self._config.pulse_ms
-                self._runner.post(io.PulseSent(order.grant, order.locker, order.asked_ms, sent_ms, word == "sent"))
+                self._runner.post(
+                    io.PulseSent(
+                        order.grant,
+                        order.locker,
+                        order.asked_ms,
+                        sent_ms,
+                        word == "sent",
+                    )
+                )
             else:
                 outcome = Outcome.LATE if word == "late" else Outcome.NOT_SENT
                 self._runner.post(io.PulseFailed(order.grant, order.locker, outcome))
@@ -182,7 +195,10 @@ class Bank:
         try:
             claim = m.Claim(bank=self.id, command=command.command)
             try:
-                reply = m.decode(m.ClaimReply, await self._link.request(self.id, "claim", m.encode(claim), 1.0))
+                reply = m.decode(
+                    m.ClaimReply,
+                    await self._link.request(self.id, "claim", m.encode(claim), 1.0),
+                )
             except (FabricError, m.MessageError) as error:
                 return refused(f"claim_failed: {error}")
             if not reply.go:
@@ -199,5 +215,10 @@ class Bank:
                 supply.give_back()
         batch = self._uplink.batch()
         if batch is not None and batch.first == self._uplink.acked + 1:
-            answer = m.CommandAnswer(command=answer.command, outcome=answer.outcome, reason=answer.reason, events=batch)
+            answer = m.CommandAnswer(
+                command=answer.command,
+                outcome=answer.outcome,
+                reason=answer.reason,
+                events=batch,
+            )
         return answer

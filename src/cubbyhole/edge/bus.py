@@ -10,9 +10,16 @@ from dataclasses import dataclass
 import structlog
 
 from cubbyhole.domain.watch import Reading
-from cubbyhole.drivers.port import BoardBus, DriverError, Line, LinkDown, NotSent, Unconfirmed
-from cubbyhole.edge.inputs import LinkDown as LinkDownInput
+from cubbyhole.drivers.port import (
+    BoardBus,
+    DriverError,
+    Line,
+    LinkDown,
+    NotSent,
+    Unconfirmed,
+)
 from cubbyhole.edge.inputs import Input, Polled
+from cubbyhole.edge.inputs import LinkDown as LinkDownInput
 from cubbyhole.edge.supply import mono_ms
 
 IDLE_POLL_S = 0.25
@@ -35,7 +42,13 @@ class _Pulse:
 class BusWorker:
     """Owns one `BoardBus`. ``lines`` maps locker numbers to lines; readings go to ``post``."""
 
-    def __init__(self, name: str, bus: BoardBus, lines: dict[str, Line], post: Callable[[Input], bool]) -> None:
+    def __init__(
+        self,
+        name: str,
+        bus: BoardBus,
+        lines: dict[str, Line],
+        post: Callable[[Input], bool],
+    ) -> None:
         self.name, self._bus, self._lines, self._post = name, bus, lines, post
         self._pulses: deque[_Pulse] = deque()
         self._lights: dict[Line, bool] = {}
@@ -48,7 +61,12 @@ class BusWorker:
 
     async def unlock(self, number: str, pulse_ms: int, until_ms: int) -> tuple[str, int]:
         """Send one unlock frame, once, if its turn comes before ``until_ms``. See `_Pulse.done` for the answer."""
-        pulse = _Pulse(self._lines[number], pulse_ms, until_ms, asyncio.get_running_loop().create_future())
+        pulse = _Pulse(
+            self._lines[number],
+            pulse_ms,
+            until_ms,
+            asyncio.get_running_loop().create_future(),
+        )
         self._pulses.append(pulse)
         self._wake.set()
         return await pulse.done
@@ -69,7 +87,11 @@ class BusWorker:
                 await self._serve()
             except LinkDown as error:
                 if attempt == 0:
-                    log.warning("the lock boards cannot be reached", bus=self.name, why=str(error))
+                    log.warning(
+                        "the lock boards cannot be reached",
+                        bus=self.name,
+                        why=str(error),
+                    )
                 self._lost_all()
                 await self._bus.close()
                 self._refuse_waiting()
@@ -124,7 +146,12 @@ class BusWorker:
         except DriverError as error:
             misses = self._misses[board] = self._misses.get(board, 0) + 1
             if misses == SILENT_POLLS:
-                log.warning("a lock board does not answer", bus=self.name, board=board, why=str(error))
+                log.warning(
+                    "a lock board does not answer",
+                    bus=self.name,
+                    board=board,
+                    why=str(error),
+                )
                 self._post(LinkDownInput(self._link(board), tuple(channels.values())))
             return
         self._misses[board] = 0

@@ -74,7 +74,13 @@ class ClockJudge:
         return None
 
     def heard(
-        self, wall_ms: int, highest_ms: int, server_ms: int, round_trip_ms: int, synced: bool, in_doubt: bool
+        self,
+        wall_ms: int,
+        highest_ms: int,
+        server_ms: int,
+        round_trip_ms: int,
+        synced: bool,
+        in_doubt: bool,
     ) -> ev.ClockDoubted | ev.ClockTrusted | None:
         """The server's clock, ``round_trip_ms`` old at most. An undisciplined clock follows it."""
         if not synced and abs(server_ms - (wall_ms + self.offset_ms)) > max(AGREE_MS // 5, round_trip_ms):
@@ -86,5 +92,8 @@ class ClockJudge:
                 return ev.ClockTrusted(source="server")
             return None
         if abs(apart) > DISAGREE_MS or ahead > DISAGREE_MS:
-            return ev.ClockDoubted(why="server_disagrees", offset_ms=apart if abs(apart) > DISAGREE_MS else -ahead)
+            return ev.ClockDoubted(
+                why="server_disagrees",
+                offset_ms=apart if abs(apart) > DISAGREE_MS else -ahead,
+            )
         return None

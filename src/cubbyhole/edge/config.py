@@ -108,7 +108,11 @@ def load(path: Path) -> ControllerConfig:
         config = msgspec.convert(tomllib.loads(path.read_text()), ControllerConfig)
     except FileNotFoundError:
         raise ConfigError(f"{path} is not there; see docs/how-to/wire-a-board.md for how to write one") from None
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+    except (
+        tomllib.TOMLDecodeError,
+        msgspec.ValidationError,
+        UnicodeDecodeError,
+    ) as error:
         raise ConfigError(f"{path}: {error}") from None
     seen: set[str] = set()
     for bank in config.bank:
@@ -124,7 +128,9 @@ def load(path: Path) -> ControllerConfig:
             raise ConfigError(f"{path}: bank {bank.id}: pulse_ms is {bank.pulse_ms}; lock coils take 200 to 1000")
         for board in (board for bus in bank.bus for board in bus.board):
             if board.first not in numbers:
-                raise ConfigError(f"{path}: bank {bank.id}: board {board.address} begins at locker {board.first}, which is not there")
+                raise ConfigError(
+                    f"{path}: bank {bank.id}: board {board.address} begins at locker {board.first}, which is not there"
+                )
         wired = [number for bus in bank.bus for number in wiring(bank, bus)]
         if len(set(wired)) != len(wired):
             raise ConfigError(f"{path}: bank {bank.id}: two lines drive the same locker")

@@ -16,8 +16,15 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, LockerState
 from cubbyhole.domain.chain import genesis, head_text, link
-from cubbyhole.domain.decide import GESTURE_AFTER_MS, Denied, Granted, Tap, decide_open, decide_tap
-from cubbyhole.domain.directory import Directory, DirectoryError
+from cubbyhole.domain.decide import (
+    GESTURE_AFTER_MS,
+    Denied,
+    Granted,
+    Tap,
+    decide_open,
+    decide_tap,
+)
+from cubbyhole.domain.directory import Directory, DirectoryError, Row
 from cubbyhole.domain.ending import all_due, end, untimed
 from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.standing import Standing, execute, is_waiting
@@ -28,7 +35,12 @@ from cubbyhole.edge.clock import Clock, ClockJudge
 from cubbyhole.edge.store import SNAPSHOT_EVERY, DirectoryChange, Loaded, StoreFull
 from cubbyhole.protocol.digest import credential_digest, unknown_credential
 from cubbyhole.protocol.journal import encode_line
-from cubbyhole.protocol.messages import CLAIM_VALID_MS, CommandAnswer, Head, StandingCommand
+from cubbyhole.protocol.messages import (
+    CLAIM_VALID_MS,
+    CommandAnswer,
+    Head,
+    StandingCommand,
+)
 from cubbyhole.protocol.signing import public_text, sign
 
 GESTURE_WITHIN_MS = 5_000
@@ -43,7 +55,14 @@ class Store(Protocol):
     def begin_epoch(self, epoch: str) -> None: ...
     def load(self) -> Loaded | None: ...
     def directory(self) -> tuple[Directory, bytes | None]: ...
-    def commit(self, epoch: str, first: int, lines: Sequence[tuple[bytes, bytes]], head: Head, change: DirectoryChange | None = None) -> None: ...
+    def commit(
+        self,
+        epoch: str,
+        first: int,
+        lines: Sequence[tuple[bytes, bytes]],
+        head: Head,
+        change: DirectoryChange | None = None,
+    ) -> None: ...
     def snapshot(self, state: BankState) -> None: ...
     def acknowledge(self, seq: int) -> None: ...
     def keep_reserve(self) -> bool: ...
@@ -57,12 +76,18 @@ class BankCore:
         self, settings: io.BankSettings, store: Store, key: Ed25519PrivateKey, controller: str, clock: Clock,
         mint: Callable[[str], str], boot: str, version: str,
     ) -> None:  # fmt: skip
-        self.settings, self._store, self._key, self._controller = settings, store, key, controller
+        self.settings, self._store, self._key, self._controller = (
+            settings,
+            store,
+            key,
+            controller,
+        )
         self._clock, self._mint, self._boot, self._version = clock, mint, boot, version
         self._judge = ClockJudge(settings.trust_rtc)
         self._limits = Limits(settings.open_within_ms, settings.held_open_ms, settings.springs)
         self.state = BankState(bank=settings.bank)
-        self.directory, self._bank_key = Directory(), None
+        self.directory = Directory()
+        self._bank_key: bytes | None = None
         self._hash = b""
         self._watches: dict[str, Watch] = {}
         self._kernel_sync = False
@@ -80,7 +105,11 @@ class BankCore:
 
     # -- life ---------------------------------------------------------------------------------------------------
 
-    def start(self, kernel_sync: bool, epoch_started: Callable[[], ev.EpochStarted] | None = None) -> None:
+    def start(
+        self,
+        kernel_sync: bool,
+        epoch_started: Callable[[], ev.EpochStarted] | None = None,
+    ) -> None:
         """Load what the disk has, or begin an epoch; settle what a crash left open. Raises StoreFull or StoreBroken.
 
         ``epoch_started`` makes the first event of a new epoch where it continues another controller's.
@@ -99,9 +128,18 @@ class BankCore:
             started = epoch_started() if epoch_started is not None else None
             first.append(started or ev.EpochStarted(controller=self._controller, journal_key=key))
         else:
-            self.state, self._hash, self._epoch = loaded.state, loaded.last_hash, loaded.state.epoch
+            self.state, self._hash, self._epoch = (
+                loaded.state,
+                loaded.last_hash,
+                loaded.state.epoch,
+            )
         first.append(ev.BootStarted(version=self._version))
-        doubt = self._judge.at_boot(self._clock.wall_ms(), self._clock.mono_ms(), self.state.highest_ms, kernel_sync)
+        doubt = self._judge.at_boot(
+            self._clock.wall_ms(),
+            self._clock.mono_ms(),
+            self.state.highest_ms,
+            kernel_sync,
+        )
         if doubt is not None and not self.state.clock_in_doubt:
             first.append(doubt)
         moment = self._moment()
@@ -116,7 +154,11 @@ class BankCore:
             self._stage(configured, None, moment)
         for grant, number in self.state.open_grants():
             # Whether the frame left before the crash nobody knows; it is never sent again.
-            self._stage(ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.UNKNOWN), None, moment)
+            self._stage(
+                ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.UNKNOWN),
+                None,
+                moment,
+            )
         if self.state.contact_lost_ms is None and loaded is not None:
             self._stage(ev.ContactLost(last_ms=loaded.state.highest_ms), None, moment)
         elif loaded is None:
@@ -183,7 +225,11 @@ class BankCore:
                 self._heard(item, moment)
             case io.ServerSilent():
                 if self.state.contact_lost_ms is None:
-                    self._stage(ev.ContactLost(last_ms=min(item.last_ms, moment.at_ms)), None, moment)
+                    self._stage(
+                        ev.ContactLost(last_ms=min(item.last_ms, moment.at_ms)),
+                        None,
+                        moment,
+                    )
 
     # -- taps and commands --------------------------------------------------------------------------------------
 
@@ -194,9 +240,18 @@ class BankCore:
         self._last_tap[item.locker] = (digest, item.mono_ms)
         if last is not None and last[0] == digest and item.mono_ms - last[1] < SAME_TAP_MS:
             return  # a reader repeats a badge that is held against it: still one presentation
-        tap = Tap(item.locker, digest, unknown_credential(key, item.canonical), self._is_again(item, digest, moment))
+        tap = Tap(
+            item.locker,
+            digest,
+            unknown_credential(key, item.canonical),
+            self._is_again(item, digest, moment),
+        )
         if moment.mono_ms - item.mono_ms > io.TAP_LIVES_MS:
-            denied = ev.TapDenied(reason=Reason.LATE, locker=item.locker, offline=self.state.contact_lost_ms is not None)
+            denied = ev.TapDenied(
+                reason=Reason.LATE,
+                locker=item.locker,
+                offline=self.state.contact_lost_ms is not None,
+            )
             self._stage(denied, None, moment)
             effects.append(io.Said(item, Denied((denied,), Reason.LATE, item.locker)))
             return
@@ -208,7 +263,14 @@ class BankCore:
         if isinstance(decision, Granted):
             self._yours_until[decision.locker] = moment.mono_ms + 10_000
             if decision.unlock:
-                effects.append(io.Unlock(decision.locker, decision.grant, item.mono_ms, item.mono_ms + io.UNLOCK_LIVES_MS))
+                effects.append(
+                    io.Unlock(
+                        decision.locker,
+                        decision.grant,
+                        item.mono_ms,
+                        item.mono_ms + io.UNLOCK_LIVES_MS,
+                    )
+                )
         elif isinstance(decision, Denied) and decision.locker is not None:
             effects.append(io.Light(decision.locker, io.Look.DENIED))
 
@@ -227,22 +289,54 @@ class BankCore:
         c = item.command
         known = self.state.answered.get(c.command)
         if known is not None:
-            effects.append(io.Answer(item.token, CommandAnswer(command=c.command, outcome=known.outcome, reason=known.reason)))
+            effects.append(
+                io.Answer(
+                    item.token,
+                    CommandAnswer(command=c.command, outcome=known.outcome, reason=known.reason),
+                )
+            )
             return
         if moment.mono_ms - item.mono_ms > CLAIM_VALID_MS:
             done = ev.CommandDone(command=c.command, kind=c.kind, outcome="refused", reason=Reason.LATE)
             self._stage(done, c.actor, moment)
-            effects.append(io.Answer(item.token, CommandAnswer(command=c.command, outcome="refused", reason=Reason.LATE)))
+            effects.append(
+                io.Answer(
+                    item.token,
+                    CommandAnswer(command=c.command, outcome="refused", reason=Reason.LATE),
+                )
+            )
             return
-        made = decide_open(self.state, self.directory, c.command, c.locker, c.reason, c.note, c.person, moment, self._mint)
+        made = decide_open(
+            self.state,
+            self.directory,
+            c.command,
+            c.locker,
+            c.reason,
+            c.note,
+            c.person,
+            moment,
+            self._mint,
+        )
         for event in made.events:
             self._stage(event, c.actor, moment)
         if isinstance(made, Granted):
             if made.unlock:
-                effects.append(io.Unlock(made.locker, made.grant, item.mono_ms, item.mono_ms + CLAIM_VALID_MS))
+                effects.append(
+                    io.Unlock(
+                        made.locker,
+                        made.grant,
+                        item.mono_ms,
+                        item.mono_ms + CLAIM_VALID_MS,
+                    )
+                )
             effects.append(io.Answer(item.token, CommandAnswer(command=c.command, outcome="done")))
         else:
-            effects.append(io.Answer(item.token, CommandAnswer(command=c.command, outcome="refused", reason=made.reason)))
+            effects.append(
+                io.Answer(
+                    item.token,
+                    CommandAnswer(command=c.command, outcome="refused", reason=made.reason),
+                )
+            )
 
     def _standing(self, commands: Sequence[StandingCommand], moment: Moment) -> None:
         for c in sorted((*self._waiting, *commands), key=lambda c: c.ordinal):
@@ -290,7 +384,12 @@ class BankCore:
 
     def _tick(self, item: io.Tick, moment: Moment) -> None:
         self._kernel_sync = item.kernel_sync
-        doubt = self._judge.tick(self._clock.wall_ms(), moment.mono_ms, item.kernel_sync, self.state.clock_in_doubt)
+        doubt = self._judge.tick(
+            self._clock.wall_ms(),
+            moment.mono_ms,
+            item.kernel_sync,
+            self.state.clock_in_doubt,
+        )
         if doubt is not None:
             self._stage(doubt, None, moment)
         elif self.state.clock_in_doubt and item.kernel_sync and self._clock.wall_ms() >= self.state.highest_ms - 5_000:
@@ -300,38 +399,69 @@ class BankCore:
         for grant, number in self.state.open_grants():
             if grant not in self._in_flight and self._watches[number].grant != grant:
                 # Its report was in a commit that the disk refused: nobody knows any more.
-                self._stage(ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.UNKNOWN), None, moment)
-        for event in (*all_due(self.state, self.directory, moment), *untimed(self.state, self.directory, moment)):
+                self._stage(
+                    ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.UNKNOWN),
+                    None,
+                    moment,
+                )
+        for event in (
+            *all_due(self.state, self.directory, moment),
+            *untimed(self.state, self.directory, moment),
+        ):
             self._stage(event, None, moment)
         if self._lost is not None and self._store.keep_reserve():
             events, denials, since_ms = self._lost
             self._lost = None
-            self._stage(ev.JournalLost(events=events, denials=denials, since_ms=since_ms), None, moment)
+            self._stage(
+                ev.JournalLost(events=events, denials=denials, since_ms=since_ms),
+                None,
+                moment,
+            )
 
     def _heard(self, item: io.ServerAnswered, moment: Moment) -> None:
         news = self._judge.heard(
-            self._clock.wall_ms(), self.state.highest_ms, item.at_ms, item.round_trip_ms, self._kernel_sync, self.state.clock_in_doubt
+            self._clock.wall_ms(),
+            self.state.highest_ms,
+            item.at_ms,
+            item.round_trip_ms,
+            self._kernel_sync,
+            self.state.clock_in_doubt,
         )
         if news is not None:
             self._stage(news, None, moment)
         if self.state.contact_lost_ms is not None:
-            self._stage(ev.ContactRestored(lost_ms=max(0, moment.at_ms - self.state.contact_lost_ms)), None, moment)
+            self._stage(
+                ev.ContactRestored(lost_ms=max(0, moment.at_ms - self.state.contact_lost_ms)),
+                None,
+                moment,
+            )
 
     def _directory(self, item: io.DirectoryCame, moment: Moment, effects: list[io.Effect]) -> None:
         r = item.reply
-        rows = (*r.people, *r.credentials, *r.rules)
+        rows: tuple[Row, ...] = (*r.people, *r.credentials, *r.rules)
         if not r.full and r.upto < self.directory.version:
             return
         new_version = r.upto != self.directory.version or r.full
         try:
-            self.directory.apply(version=r.upto, rows=rows, deletes=r.deletes, expected_hash=r.content_hash, full=r.full)
+            self.directory.apply(
+                version=r.upto,
+                rows=rows,
+                deletes=r.deletes,
+                expected_hash=r.content_hash,
+                full=r.full,
+            )
         except DirectoryError:
             effects.append(io.Resync())
             return
         self.directory.calendar = r.calendar
-        self._bank_key = base64.b64decode(r.key)
+        key = self._bank_key = base64.b64decode(r.key)
         change = DirectoryChange(
-            version=r.upto, full=r.full, rows=rows, deletes=tuple(r.deletes), calendar=r.calendar, key=self._bank_key
+            version=r.upto,
+            full=r.full,
+            rows=rows,
+            deletes=tuple(r.deletes),
+            calendar=r.calendar,
+            key=key,
         )
         if self._change is None:
             self._change = change
@@ -342,17 +472,33 @@ class BankCore:
                 calendar=change.calendar, key=change.key,
             )  # fmt: skip
         if new_version:
-            self._stage(ev.DirectoryApplied(version=r.upto, content_hash=r.content_hash), None, moment)
+            self._stage(
+                ev.DirectoryApplied(version=r.upto, content_hash=r.content_hash),
+                None,
+                moment,
+            )
 
     # -- journal ------------------------------------------------------------------------------------------------
 
     def _moment(self) -> Moment:
         wall_ms = self._clock.wall_ms() + self._judge.offset_ms
-        return Moment(max(wall_ms, self.state.highest_ms), self._clock.mono_ms(), self._boot, not self.state.clock_in_doubt)
+        return Moment(
+            max(wall_ms, self.state.highest_ms),
+            self._clock.mono_ms(),
+            self._boot,
+            not self.state.clock_in_doubt,
+        )
 
     def _stage(self, event: ev.Event, actor: str | None, moment: Moment) -> None:
         seq = self.state.seq + 1
-        raw = encode_line(bank=self.settings.bank, epoch=self._epoch, seq=seq, moment=moment, actor=actor, event=event)
+        raw = encode_line(
+            bank=self.settings.bank,
+            epoch=self._epoch,
+            seq=seq,
+            moment=moment,
+            actor=actor,
+            event=event,
+        )
         self._hash = link(self._hash, raw)
         self._staged.append((raw, self._hash))
         self.state.apply(event, seq, moment)
@@ -367,7 +513,11 @@ class BankCore:
         staged, change = self._staged, self._change
         self._staged, self._change = [], None
         seq = self.state.seq
-        head = Head(seq, self._hash.hex(), sign(self._key, head_text(self.settings.bank, self._epoch, seq, self._hash)))
+        head = Head(
+            seq,
+            self._hash.hex(),
+            sign(self._key, head_text(self.settings.bank, self._epoch, seq, self._hash)),
+        )
         self._store.commit(self._epoch, seq - len(staged) + 1, staged, head, change)
         if seq - self._snapshot_seq >= SNAPSHOT_EVERY:
             self._snapshot_seq = seq
@@ -394,11 +544,19 @@ class BankCore:
             if said.tap.locker is not None:
                 refused.append(io.Light(said.tap.locker, io.Look.DENIED))
         for answer in (e for e in effects if isinstance(e, io.Answer)):
-            full = CommandAnswer(command=answer.answer.command, outcome="refused", reason=Reason.DISK_FULL)
+            full = CommandAnswer(
+                command=answer.answer.command,
+                outcome="refused",
+                reason=Reason.DISK_FULL,
+            )
             refused.append(io.Answer(answer.token, full))
         if taps:
             # Repeats are coalesced: one denial a group, the rest is counted in `journal.lost`.
-            self._stage(ev.TapDenied(reason=Reason.DISK_FULL, locker=taps[0].tap.locker), None, self._moment())
+            self._stage(
+                ev.TapDenied(reason=Reason.DISK_FULL, locker=taps[0].tap.locker),
+                None,
+                self._moment(),
+            )
             try:
                 self._commit()
             except StoreFull:

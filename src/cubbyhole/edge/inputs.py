@@ -9,7 +9,12 @@ from enum import StrEnum
 from cubbyhole.domain.decide import Decision
 from cubbyhole.domain.vocabulary import Outcome
 from cubbyhole.domain.watch import Reading
-from cubbyhole.protocol.messages import CommandAnswer, LiveCommand, StandingCommand, SyncReply
+from cubbyhole.protocol.messages import (
+    CommandAnswer,
+    LiveCommand,
+    StandingCommand,
+    SyncReply,
+)
 
 TAP_LIVES_MS = 2_000
 UNLOCK_LIVES_MS = 5_000

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import signal
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import msgspec
 import structlog
 
 from cubbyhole import __version__
@@ -18,7 +19,12 @@ from cubbyhole.drivers.line_reader import BadRead, LineReader, ReadCredential
 from cubbyhole.drivers.registry import family
 from cubbyhole.edge.bank import Bank
 from cubbyhole.edge.clock import SystemClock, kernel_sync
-from cubbyhole.edge.config import BankConfig, ControllerConfig, ReaderConfig, bus_settings
+from cubbyhole.edge.config import (
+    BankConfig,
+    ControllerConfig,
+    ReaderConfig,
+    bus_settings,
+)
 from cubbyhole.edge.core import BankCore
 from cubbyhole.edge.fabric import enrol
 from cubbyhole.edge.fabric.enrol import Enrolment
@@ -66,19 +72,31 @@ async def run(config: ControllerConfig, folder: Path, nats_url: str | None = Non
     if stop.is_set():
         return
     banks = [_bank(_open(b, folder, enrolment, boot, resumes.get(b.id)), link, on_broken) for b in config.bank]
-    link.on_state(lambda connected, reason: [bank.reconnected() for bank in banks] and None)
+
+    def on_state(connected: bool, reason: str) -> None:
+        for bank in banks:
+            bank.reconnected()
+
+    link.on_state(on_state)
     await link.start()
     tasks = [asyncio.create_task(bank.run(), name=f"bank {bank.id}") for bank in banks]
     for bank, bank_config in zip(banks, config.bank, strict=True):
         tasks += [asyncio.create_task(_read(bank, reader)) for reader in bank_config.readers]
-    log.info("controller runs", controller=enrolment.controller, banks=[bank.id for bank in banks])
-    waiting = asyncio.create_task(stop.wait())
-    done, _ = await asyncio.wait([waiting, broken, *tasks], return_when=asyncio.FIRST_COMPLETED)
-    for task in (*tasks, waiting):
-        task.cancel()
+    log.info(
+        "controller runs",
+        controller=enrolment.controller,
+        banks=[bank.id for bank in banks],
+    )
+    waiting: asyncio.Future[bool] = asyncio.create_task(stop.wait())
+    watched: set[asyncio.Future[None]] = {broken, *tasks}
+    everything: list[asyncio.Future[Any]] = [waiting, *watched]
+    await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+    done = [ended for ended in watched if ended.done()]
+    for future in (*tasks, waiting):
+        future.cancel()
     await asyncio.gather(*tasks, waiting, return_exceptions=True)
     await link.stop()
-    for ended in done - {waiting}:
+    for ended in done:
         ended.result()
 
 
@@ -100,7 +118,11 @@ async def _ask_to_resume(
                     found[bank] = m.decode(m.ResumeReply, reply)
                 except (FabricError, m.MessageError) as error:
                     if not told:
-                        log.warning("a bank's first start needs the server once; waiting for it", bank=bank, why=str(error))
+                        log.warning(
+                            "a bank's first start needs the server once; waiting for it",
+                            bank=bank,
+                            why=str(error),
+                        )
                         told = True
                     try:
                         await asyncio.wait_for(stop.wait(), ASK_AGAIN_S)
@@ -111,7 +133,13 @@ async def _ask_to_resume(
     return found
 
 
-def _open(config: BankConfig, folder: Path, enrolment: Enrolment, boot: str, resume: m.ResumeReply | None) -> _Opened:
+def _open(
+    config: BankConfig,
+    folder: Path,
+    enrolment: Enrolment,
+    boot: str,
+    resume: m.ResumeReply | None,
+) -> _Opened:
     path = folder / f"bank-{config.id}.db"
     store = BankStore(path, config.id)
     journal = enrolment.keys.journal
@@ -124,14 +152,32 @@ def _open(config: BankConfig, folder: Path, enrolment: Enrolment, boot: str, res
             disabled=tuple(resume.disabled), answered=tuple(resume.answered), standing=resume.standing,
         )  # fmt: skip
 
-    core = BankCore(config.settings(), store, journal, enrolment.controller, SystemClock(), mint, boot, __version__)
+    core = BankCore(
+        config.settings(),
+        store,
+        journal,
+        enrolment.controller,
+        SystemClock(),
+        mint,
+        boot,
+        __version__,
+    )
     core.start(kernel_sync(), started if resume is not None else None)
     return _Opened(config, core, path, store.acked())
 
 
-def _bank(opened: _Opened, link: BankLink, on_broken: object) -> Bank:
+def _bank(opened: _Opened, link: BankLink, on_broken: Callable[[BaseException], None]) -> Bank:
     buses = [(bus, family(bus.driver).create(bus_settings(bus))) for bus in opened.config.bus]
-    return Bank(opened.config, opened.core, opened.path, opened.acked, buses, link, SystemClock(), on_broken)  # type: ignore[arg-type]
+    return Bank(
+        opened.config,
+        opened.core,
+        opened.path,
+        opened.acked,
+        buses,
+        link,
+        SystemClock(),
+        on_broken,
+    )
 
 
 async def _read(bank: Bank, config: ReaderConfig) -> None:
@@ -143,17 +189,17 @@ async def _read(bank: Bank, config: ReaderConfig) -> None:
                 try:
                     canonical = canonical_uid(read.raw)
                 except BadgeError as error:
-                    log.info("a read was no badge", bank=bank.id, reader=config.port, why=str(error))
+                    log.info(
+                        "a read was no badge",
+                        bank=bank.id,
+                        reader=config.port,
+                        why=str(error),
+                    )
                     continue
                 bank.tap(config.locker, canonical, read.received_mono_ns // 1_000_000)
             case BadRead():
-                log.info("a reader sent something else than a badge", bank=bank.id, why=read.reason)
-
-
-def folder_of(home: Path, name: str) -> Path:
-    return home / "edge" / name
-
-
-def describe(enrolment: Enrolment) -> bytes:
-    """What `cubbyhole edge --json` prints of an enrolment."""
-    return msgspec.json.encode({"controller": enrolment.controller, "banks": list(enrolment.banks), "nats": enrolment.nats_url})
+                log.info(
+                    "a reader sent something else than a badge",
+                    bank=bank.id,
+                    why=read.reason,
+                )

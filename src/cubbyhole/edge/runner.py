@@ -26,7 +26,10 @@ class BankRunner:
     """Runs one `BankCore`. Made on the event loop; `post` may be called from any thread."""
 
     def __init__(
-        self, core: BankCore, on_effects: Callable[[list[Effect]], None], on_broken: Callable[[BaseException], None]
+        self,
+        core: BankCore,
+        on_effects: Callable[[list[Effect]], None],
+        on_broken: Callable[[BaseException], None],
     ) -> None:
         self.core = core
         self._on_effects, self._on_broken = on_effects, on_broken
@@ -42,7 +45,11 @@ class BankRunner:
         try:
             self._queue.put_nowait(item)
         except queue.Full:
-            log.error("the bank's queue is full; the input was not taken", bank=self.core.settings.bank, input=type(item).__name__)
+            log.error(
+                "the bank's queue is full; the input was not taken",
+                bank=self.core.settings.bank,
+                input=type(item).__name__,
+            )
             return False
         return True
 
@@ -72,5 +79,5 @@ class BankRunner:
                     self._loop.call_soon_threadsafe(self._on_effects, effects)
                 if last:
                     return
-        except BaseException as error:  # nothing may leave this thread silently: a bank without its core is dead
+        except BaseException as error:  # noqa: BLE001 - nothing may leave this thread silently: a bank without its core is dead
             self._loop.call_soon_threadsafe(self._on_broken, error)

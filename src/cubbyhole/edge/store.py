@@ -16,14 +16,25 @@ import msgspec
 
 from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.chain import genesis
-from cubbyhole.domain.directory import Calendar, CredentialRow, Directory, PersonRow, content_hash, row_key
+from cubbyhole.domain.directory import (
+    Calendar,
+    CredentialRow,
+    Directory,
+    PersonRow,
+    content_hash,
+    row_key,
+)
 from cubbyhole.domain.rules import Rule
 from cubbyhole.protocol.journal import decode_line, decode_state, encode_state
 from cubbyhole.protocol.messages import Head
 
 RESERVE_BYTES = 4 * 1024 * 1024
 SNAPSHOT_EVERY = 2_000
-_ROWS: dict[str, type[PersonRow | CredentialRow | Rule]] = {"person": PersonRow, "credential": CredentialRow, "rule": Rule}
+_ROWS: dict[str, type[PersonRow | CredentialRow | Rule]] = {
+    "person": PersonRow,
+    "credential": CredentialRow,
+    "rule": Rule,
+}
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS line (epoch TEXT NOT NULL, seq INTEGER NOT NULL, bytes BLOB NOT NULL, hash BLOB NOT NULL,
@@ -66,7 +77,15 @@ class Loaded:
 class BankStore:
     """The store of one bank. Used from one thread at a time."""
 
-    def __init__(self, path: Path, bank: str, *, vfs: str | None = None, synchronous: str = "FULL", exclusive: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        bank: str,
+        *,
+        vfs: str | None = None,
+        synchronous: str = "FULL",
+        exclusive: bool = False,
+    ) -> None:
         """Open or make the database. ``vfs``, ``synchronous`` and ``exclusive`` exist for the durability tests.
 
         Raises StoreBroken.
@@ -85,7 +104,9 @@ class BankStore:
         except apsw.FullError:
             raise StoreFull(f"{path.name}: the disk is full; free some space and start again") from None
         except apsw.Error as error:
-            raise StoreBroken(f"{path.name}: {error}; if the file is damaged, move it away and enrol the controller again") from None
+            raise StoreBroken(
+                f"{path.name}: {error}; if the file is damaged, move it away and enrol the controller again"
+            ) from None
         self._reserve = path.with_suffix(".reserve")
         self.keep_reserve()
 
@@ -122,7 +143,12 @@ class BankStore:
             self._put("acked", b"0")
 
     def commit(
-        self, epoch: str, first: int, lines: Sequence[tuple[bytes, bytes]], head: Head, change: DirectoryChange | None = None
+        self,
+        epoch: str,
+        first: int,
+        lines: Sequence[tuple[bytes, bytes]],
+        head: Head,
+        change: DirectoryChange | None = None,
     ) -> None:
         """Append ``lines`` (bytes, hash) from sequence ``first`` with their head. Durable on return.
 
@@ -134,7 +160,16 @@ class BankStore:
                 last = len(lines) - 1
                 self._db.executemany(
                     "INSERT INTO line VALUES (?,?,?,?,?)",
-                    [(epoch, first + i, raw, h, head.signature if i == last else None) for i, (raw, h) in enumerate(lines)],
+                    [
+                        (
+                            epoch,
+                            first + i,
+                            raw,
+                            h,
+                            head.signature if i == last else None,
+                        )
+                        for i, (raw, h) in enumerate(lines)
+                    ],
                 )
                 if change is not None:
                     self._change_directory(change)
@@ -149,12 +184,20 @@ class BankStore:
         if epoch is None:
             return None
         state, seq, last = BankState(bank=self.bank), 0, genesis(self.bank, epoch)
-        found = self._db.execute("SELECT s.seq, s.state, l.hash FROM snapshot s JOIN line l USING (epoch, seq) WHERE s.epoch=?", (epoch,)).fetchone()
+        found = self._db.execute(
+            "SELECT s.seq, s.state, l.hash FROM snapshot s JOIN line l USING (epoch, seq) WHERE s.epoch=?",
+            (epoch,),
+        ).fetchone()
         if found is not None:
             seq, state, last = found[0], decode_state(found[1]), found[2]
-        for number, raw, line_hash in self._db.execute("SELECT seq, bytes, hash FROM line WHERE epoch=? AND seq>? ORDER BY seq", (epoch, seq)):
+        for number, raw, line_hash in self._db.execute(
+            "SELECT seq, bytes, hash FROM line WHERE epoch=? AND seq>? ORDER BY seq",
+            (epoch, seq),
+        ):
             if number != seq + 1:
-                raise StoreBroken(f"{self.path.name}: line {seq + 1} is missing; replace the controller's journal (see docs)")
+                raise StoreBroken(
+                    f"{self.path.name}: line {seq + 1} is missing; replace the controller's journal (see docs)"
+                )
             line = decode_line(raw)
             state.apply(line.event, number, line.moment)
             seq, last = number, line_hash
@@ -166,7 +209,10 @@ class BankStore:
     def snapshot(self, state: BankState) -> None:
         """Remember a folded state so that the next start is quick."""
         with self._db:
-            self._db.execute("INSERT OR REPLACE INTO snapshot VALUES (?,?,?)", (state.epoch, state.seq, encode_state(state)))
+            self._db.execute(
+                "INSERT OR REPLACE INTO snapshot VALUES (?,?,?)",
+                (state.epoch, state.seq, encode_state(state)),
+            )
 
     def acked(self) -> int:
         value = self._fact("acked")
@@ -188,7 +234,10 @@ class BankStore:
         covered = self._db.execute("SELECT seq FROM snapshot WHERE epoch=?", (epoch,)).fetchone()
         if covered is not None:
             with self._db:
-                self._db.execute("DELETE FROM line WHERE epoch=? AND seq<?", (epoch, min(up_to, covered[0])))
+                self._db.execute(
+                    "DELETE FROM line WHERE epoch=? AND seq<?",
+                    (epoch, min(up_to, covered[0])),
+                )
 
     # -- directory ----------------------------------------------------------------------------------------------
 
@@ -201,7 +250,13 @@ class BankStore:
         ]
         version = self._fact("directory_version")
         if version is not None:
-            directory.apply(version=int(version), rows=rows, deletes=(), expected_hash=content_hash(rows), full=True)
+            directory.apply(
+                version=int(version),
+                rows=rows,
+                deletes=(),
+                expected_hash=content_hash(rows),
+                full=True,
+            )
             directory.calendar = msgspec.json.decode(self._fact("calendar") or b"", type=Calendar)
         return directory, self._fact("bank_key")
 
@@ -210,7 +265,8 @@ class BankStore:
             self._db.execute("DELETE FROM row")
         self._db.executemany("DELETE FROM row WHERE key=?", [(key,) for key in change.deletes])
         self._db.executemany(
-            "INSERT OR REPLACE INTO row VALUES (?,?)", [(row_key(row), msgspec.json.encode(row)) for row in change.rows]
+            "INSERT OR REPLACE INTO row VALUES (?,?)",
+            [(row_key(row), msgspec.json.encode(row)) for row in change.rows],
         )
         self._put("directory_version", str(change.version).encode())
         self._put("calendar", msgspec.json.encode(change.calendar))
@@ -222,7 +278,6 @@ class BankStore:
 
     def _put(self, name: str, value: bytes) -> None:
         self._db.execute("INSERT OR REPLACE INTO fact VALUES (?,?)", (name, value))
-
 
 
 class JournalReader:
@@ -239,7 +294,10 @@ class JournalReader:
         """Up to ``most`` lines from ``first``, about ``most_bytes`` together, in order."""
         taken: list[tuple[int, bytes]] = []
         size = 0
-        for seq, raw in self._db.execute("SELECT seq, bytes FROM line WHERE epoch=? AND seq>=? ORDER BY seq LIMIT ?", (epoch, first, most)):
+        for seq, raw in self._db.execute(
+            "SELECT seq, bytes FROM line WHERE epoch=? AND seq>=? ORDER BY seq LIMIT ?",
+            (epoch, first, most),
+        ):
             size += len(raw)
             if taken and size > most_bytes:
                 break
@@ -248,4 +306,7 @@ class JournalReader:
 
     def heads(self, epoch: str, first: int, last: int) -> list[Head]:
         query = "SELECT seq, hash, signature FROM line WHERE epoch=? AND seq BETWEEN ? AND ? AND signature IS NOT NULL ORDER BY seq"
-        return [Head(seq, line_hash.hex(), signature) for seq, line_hash, signature in self._db.execute(query, (epoch, first, last))]
+        return [
+            Head(seq, line_hash.hex(), signature)
+            for seq, line_hash, signature in self._db.execute(query, (epoch, first, last))
+        ]

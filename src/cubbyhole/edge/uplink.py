@@ -43,10 +43,28 @@ class Link(Protocol):
 class Uplink:
     """The conversation of one bank with its server."""
 
-    def __init__(self, core: BankCore, reader: JournalReader, link: Link, post: Callable[[io.Input], bool], clock: Clock, acked: int) -> None:
-        self._core, self._reader, self._link, self._post, self._clock = core, reader, link, post, clock
+    def __init__(
+        self,
+        core: BankCore,
+        reader: JournalReader,
+        link: Link,
+        post: Callable[[io.Input], bool],
+        clock: Clock,
+        acked: int,
+    ) -> None:
+        self._core, self._reader, self._link, self._post, self._clock = (
+            core,
+            reader,
+            link,
+            post,
+            clock,
+        )
         self._bank, self._acked = core.settings.bank, acked
-        self._more, self._pull, self._stand = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._more, self._pull, self._stand = (
+            asyncio.Event(),
+            asyncio.Event(),
+            asyncio.Event(),
+        )
         self._full = False
         self._silent_since_ms: int | None = None
         self._last_heard_ms = clock.wall_ms()
@@ -95,7 +113,10 @@ class Uplink:
                 sync=not state.clock_in_doubt, in_doubt=state.clock_in_doubt,
             )  # fmt: skip
             try:
-                reply = m.decode(m.BeatReply, await self._link.request(self._bank, "beat", m.encode(beat), 2.0))
+                reply = m.decode(
+                    m.BeatReply,
+                    await self._link.request(self._bank, "beat", m.encode(beat), 2.0),
+                )
             except (FabricError, m.MessageError):
                 self._silence()
             else:
@@ -144,7 +165,10 @@ class Uplink:
         if reply.epoch != self._core.epoch:
             return
         if reply.quarantined and not self._quarantined:
-            log.error("the server does not believe this journal and keeps it as evidence; call whoever runs it", bank=self._bank)
+            log.error(
+                "the server does not believe this journal and keeps it as evidence; call whoever runs it",
+                bank=self._bank,
+            )
         self._quarantined = reply.quarantined
         self._acked = reply.need - 1 if reply.need is not None else max(self._acked, reply.ack)
         self._post(io.Acked(reply.epoch, self._acked))
@@ -156,10 +180,18 @@ class Uplink:
             self._more.clear()
             while (batch := self.batch()) is not None and self._link.connected:
                 try:
-                    reply = m.decode(m.EventsReply, await self._link.request(self._bank, "events", m.encode(batch), REQUEST_S))
+                    reply = m.decode(
+                        m.EventsReply,
+                        await self._link.request(self._bank, "events", m.encode(batch), REQUEST_S),
+                    )
                 except (FabricError, m.MessageError) as error:
                     pause_s = min(5.0, max(0.2, pause_s * 2)) * (0.75 + random.random() / 2)
-                    log.info("events wait at the bank", bank=self._bank, why=str(error), pause_s=round(pause_s, 1))
+                    log.info(
+                        "events wait at the bank",
+                        bank=self._bank,
+                        why=str(error),
+                        pause_s=round(pause_s, 1),
+                    )
                     await asyncio.sleep(pause_s)
                     self._more.set()
                     break
@@ -200,9 +232,16 @@ class Uplink:
                 continue
             request = m.StandingRequest(bank=self._bank, after=self._core.state.standing)
             try:
-                reply = m.decode(m.StandingReply, await self._link.request(self._bank, "standing", m.encode(request), REQUEST_S))
+                reply = m.decode(
+                    m.StandingReply,
+                    await self._link.request(self._bank, "standing", m.encode(request), REQUEST_S),
+                )
             except (FabricError, m.MessageError) as error:
-                log.info("standing commands could not be pulled", bank=self._bank, why=str(error))
+                log.info(
+                    "standing commands could not be pulled",
+                    bank=self._bank,
+                    why=str(error),
+                )
                 await asyncio.sleep(1.0)
                 continue
             if reply.commands:

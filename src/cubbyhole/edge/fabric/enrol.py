@@ -32,7 +32,13 @@ from cubbyhole.protocol.enrolment import (
 )
 from cubbyhole.protocol.fabric.errors import FabricError, Refused
 from cubbyhole.protocol.fabric.keyfile import write_key_file
-from cubbyhole.protocol.fabric.session import DEFAULT_PORT, AccessRefused, Credentials, Endpoint, Session
+from cubbyhole.protocol.fabric.session import (
+    DEFAULT_PORT,
+    AccessRefused,
+    Credentials,
+    Endpoint,
+    Session,
+)
 from cubbyhole.protocol.fabric.transport import trust_only
 
 AUTHORITY_FILE = "authority.pem"

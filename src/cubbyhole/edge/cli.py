@@ -1,0 +1,68 @@
+"""The controller's commands: `cubbyhole edge` and `cubbyhole enrol`."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cubbyhole.drivers.port import DriverError
+from cubbyhole.edge import main as edge_main
+from cubbyhole.edge.config import ConfigError, load
+from cubbyhole.edge.fabric import enrol as fabric_enrol
+from cubbyhole.edge.fabric.enrol import EnrolmentFailed, NotEnrolled
+from cubbyhole.edge.store import StoreBroken, StoreFull
+from cubbyhole.protocol.enrolment import BadCode
+
+Folder = Annotated[
+    Path,
+    typer.Option("--folder", envvar="CUBBYHOLE_EDGE", help="The controller's data folder."),
+]
+
+
+def edge(
+    folder: Folder = Path("edge"),
+    config: Annotated[
+        Path | None,
+        typer.Option(help="Its configuration; controller.toml in the folder by default."),
+    ] = None,
+    nats: Annotated[
+        str | None,
+        typer.Option(help="Another way to the server's NATS, tls://host:port."),
+    ] = None,
+) -> None:
+    """Run a controller: it decides every tap by itself, with or without the network."""
+    try:
+        asyncio.run(edge_main.run(load(config or folder / "controller.toml"), folder, nats))
+    except (ConfigError, NotEnrolled, StoreFull, StoreBroken, DriverError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+
+
+def enrol(
+    server: Annotated[str, typer.Argument(help="The address of the server's pages, http://host:port.")],
+    code: Annotated[str, typer.Argument(help="The one-time code that the server made.")],
+    bank: Annotated[list[str], typer.Option(help="A bank that this controller runs; once for each.")],
+    folder: Folder = Path("edge"),
+    as_json: Annotated[bool, typer.Option("--json", help="Print facts as JSON.")] = False,
+) -> None:
+    """Make this controller's keys known to the server, once, with a code made there."""
+    try:
+        made = asyncio.run(fabric_enrol.enrol(server, code, folder, bank))
+    except (BadCode, EnrolmentFailed) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from None
+    facts = {
+        "controller": made.controller,
+        "banks": list(made.banks),
+        "nats": made.nats_url,
+    }
+    if as_json:
+        typer.echo(json.dumps(facts))
+    else:
+        typer.echo(
+            f"Enrolled as {made.controller} for {', '.join(made.banks)}. Start it with: cubbyhole edge --folder {folder}"
+        )
