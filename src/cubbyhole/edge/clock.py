@@ -87,6 +87,8 @@ class ClockJudge:
             self.offset_ms = server_ms - wall_ms
         apart = server_ms - (wall_ms + self.offset_ms)
         ahead = highest_ms - server_ms
+        # What the clock did before the server spoke is settled by what the server says.
+        self._last_wall = None
         if in_doubt:
             if abs(apart) <= AGREE_MS + round_trip_ms and ahead <= AGREE_MS + round_trip_ms:
                 return ev.ClockTrusted(source="server")

@@ -92,7 +92,7 @@ async def run(config: ControllerConfig, folder: Path, nats_url: str | None = Non
     everything: list[asyncio.Future[Any]] = [waiting, *watched]
     await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
     done = [ended for ended in watched if ended.done()]
-    for future in (*tasks, waiting):
+    for future in everything:
         future.cancel()
     await asyncio.gather(*tasks, waiting, return_exceptions=True)
     await link.stop()
