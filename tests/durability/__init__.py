@@ -1,0 +1,1 @@
+"""Durability on the real store, under cuts of power."""
