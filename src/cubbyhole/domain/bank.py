@@ -7,16 +7,23 @@ nothing and refuses nothing: what an event says has happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.layout import parse_columns
+from cubbyhole.domain.layout import LayoutError, parse_columns
 from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.rules import Place
-from cubbyhole.domain.vocabulary import Alarm, Door, Lock, Mode, Occupancy, Outcome, Reason
+from cubbyhole.domain.vocabulary import Alarm, Door, Lock, Mode, Occupancy, Outcome, Reason, Way
 
 MAX_ANSWERED = 2000
+
+
+class FoldError(ValueError):
+    """A line says what cannot have happened at this bank (an unknown locker, a layout that cannot be built).
+
+    No controller of ours writes such a line; the server quarantines a journal that has one.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +41,12 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """Who may still fetch what was left inside."""
+    """Who may still fetch what was left inside; ``fetched`` once they have opened it for that."""
 
     assignment: str
     person: str
     ended_ms: int
+    fetched: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,15 +119,25 @@ class BankState:
     answered: dict[str, ev.Answered] = field(default_factory=dict)
 
     def apply(self, event: ev.Event | ev.UnknownEvent, seq: int, moment: Moment) -> None:
-        """Fold one journal line. ``seq`` must be the next (1 for `EpochStarted`)."""
+        """Fold one journal line. ``seq`` must be the next (1 for `EpochStarted`).
+
+        Raises FoldError, with nothing changed.
+        """
+        if isinstance(event, ev.UnknownEvent):
+            self.unknown_types += 1
+        elif isinstance(event, ev.EpochStarted) and seq != 1:
+            raise FoldError(f"line {seq} begins an epoch; only line 1 can")
+        else:
+            try:
+                _FOLD[type(event)](self, event, moment)
+            except KeyError as error:
+                raise FoldError(f"line {seq}, {event.TYPE}: there is no locker {error.args[0]!r} here") from None
+            except LayoutError as error:
+                raise FoldError(f"line {seq}, {event.TYPE}: {error}") from None
         self.seq = seq
         self.boot = moment.boot
         if moment.at_ms > self.highest_ms:
             self.highest_ms = moment.at_ms
-        if isinstance(event, ev.UnknownEvent):
-            self.unknown_types += 1
-            return
-        _FOLD[type(event)](self, event, moment)
 
     def place(self, number: str) -> Place:
         return Place(self.site, self.area, self.bank, number)
@@ -141,13 +159,12 @@ def _epoch_started(bank: BankState, e: ev.EpochStarted, m: Moment) -> None:
     fresh = BankState(bank=bank.bank)
     for name in fresh.__slots__:
         setattr(bank, name, getattr(fresh, name))
-    bank.seq, bank.boot, bank.highest_ms = 1, m.boot, m.at_ms
     bank.replaced = e.previous_epoch is not None
     bank.standing = e.standing
-    bank.answered = {a.command: a for a in e.answered}
+    bank.answered = {a.command: a for a in e.answered[-MAX_ANSWERED:]}
     out = {d.locker: d.reason for d in e.disabled}
     held = {a.locker: a for a in e.assignments}
-    for number in out.keys() | held.keys():
+    for number in sorted(out.keys() | held.keys()):  # a set has another order in every process
         a = held.get(number)
         bank.lockers[number] = LockerState(
             number=number, size="", out_of_service=out.get(number), unverified=a is None,
@@ -157,21 +174,24 @@ def _epoch_started(bank: BankState, e: ev.EpochStarted, m: Moment) -> None:
 
 def _as_assigned(a: ev.Assigned) -> Assignment:
     return Assignment(
-        assignment=a.assignment, person=a.person, mode=a.mode, since_ms=a.since_ms, ends_ms=a.ends_ms, rule=a.rule
-    )
+        assignment=a.assignment, person=a.person, mode=a.mode, since_ms=a.since_ms, ends_ms=a.ends_ms, rule=a.rule,
+        timed=a.ends_ms is not None or a.mode is Mode.PERMANENT,
+    )  # fmt: skip
 
 
 def _boot_started(bank: BankState, e: ev.BootStarted, m: Moment) -> None:
     for s in bank.lockers.values():
         s.door, s.lock, s.occupancy, s.link_lost = Door.UNKNOWN, Lock.UNKNOWN, Occupancy.UNKNOWN, False
+        s.opened_ms = None
 
 
 def _bank_configured(bank: BankState, e: ev.BankConfigured, m: Moment) -> None:
+    specs = parse_columns(e.columns)
     bank.label, bank.area, bank.site, bank.columns, bank.reader = e.label, e.area, e.site, e.columns, e.reader
     bank.senses_lock, bank.senses_occupancy = e.senses_lock, e.senses_occupancy
     old = bank.lockers
     bank.lockers = {}
-    for spec in parse_columns(e.columns):
+    for spec in specs:
         s = old.get(spec.number) or LockerState(number=spec.number, size=spec.size, unverified=bank.replaced)
         s.size, s.features = spec.size, spec.features
         bank.lockers[spec.number] = s
@@ -182,11 +202,11 @@ def _directory_applied(bank: BankState, e: ev.DirectoryApplied, m: Moment) -> No
 
 
 def _contact_lost(bank: BankState, e: ev.ContactLost, m: Moment) -> None:
-    bank.contact_lost_ms = e.last_ms
+    bank.contact_lost_ms = bank.last_contact_ms = e.last_ms
 
 
 def _contact_restored(bank: BankState, e: ev.ContactRestored, m: Moment) -> None:
-    bank.contact_lost_ms = None
+    bank.contact_lost_ms, bank.last_contact_ms = None, m.at_ms
 
 
 def _clock_doubted(bank: BankState, e: ev.ClockDoubted, m: Moment) -> None:
@@ -202,7 +222,10 @@ def _person_bound(bank: BankState, e: ev.PersonBound, m: Moment) -> None:
 
 
 def _access_granted(bank: BankState, e: ev.AccessGranted, m: Moment) -> None:
-    bank.lockers[e.locker].grant = e.grant
+    s = bank.lockers[e.locker]
+    s.grant = e.grant
+    if e.way is Way.RETRIEVE and s.former is not None and s.former.person == e.person:
+        s.former = replace(s.former, fetched=True)
 
 
 def _unlock_settled(bank: BankState, e: ev.UnlockSettled, m: Moment) -> None:
@@ -230,18 +253,16 @@ def _assignment_started(bank: BankState, e: ev.AssignmentStarted, m: Moment) -> 
 
 def _assignment_timed(bank: BankState, e: ev.AssignmentTimed, m: Moment) -> None:
     s = bank.lockers[e.locker]
-    a = s.assignment
-    if a is not None:
-        s.assignment = Assignment(
-            assignment=a.assignment, person=a.person, mode=a.mode, since_ms=a.since_ms, ends_ms=e.ends_ms, rule=a.rule
-        )
+    if s.assignment is not None and s.assignment.assignment == e.assignment:
+        s.assignment = replace(s.assignment, ends_ms=e.ends_ms, timed=True)
 
 
 def _assignment_ended(bank: BankState, e: ev.AssignmentEnded, m: Moment) -> None:
     s = bank.lockers[e.locker]
     s.assignment, s.armed = None, False
     s.former = Former(assignment=e.assignment, person=e.person, ended_ms=e.ended_ms) if e.former_may_open else None
-    s.check = e.check
+    if e.check is not None:
+        s.check = e.check
 
 
 def _release_armed(bank: BankState, e: ev.ReleaseArmed, m: Moment) -> None:
@@ -312,14 +333,14 @@ def _occupancy_changed(bank: BankState, e: ev.OccupancyChanged, m: Moment) -> No
 
 
 def _link_lost(bank: BankState, e: ev.LinkLost, m: Moment) -> None:
-    for number in e.lockers:
-        s = bank.lockers[number]
+    for s in [bank.lockers[number] for number in e.lockers]:
         s.door, s.lock, s.occupancy, s.link_lost = Door.UNKNOWN, Lock.UNKNOWN, Occupancy.UNKNOWN, True
+        s.opened_ms = None
 
 
 def _link_restored(bank: BankState, e: ev.LinkRestored, m: Moment) -> None:
-    for number in e.lockers:
-        bank.lockers[number].link_lost = False
+    for s in [bank.lockers[number] for number in e.lockers]:
+        s.link_lost = False
 
 
 def _command_done(bank: BankState, e: ev.CommandDone, m: Moment) -> None:

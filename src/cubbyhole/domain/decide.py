@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.bank import BankState, LockerState
+from cubbyhole.domain.bank import Assignment, BankState, LockerState
 from cubbyhole.domain.directory import CredentialRow, Directory, PersonRow
 from cubbyhole.domain.ending import due, end
 from cubbyhole.domain.moment import Moment, next_midnight_ms
@@ -19,6 +19,8 @@ from cubbyhole.domain.vocabulary import Cause, Door, Mode, Outcome, Reason, Way
 
 HOUR_MS = 3_600_000
 GESTURE_AFTER_MS = 3_000  # taps sooner after the door opened are impatience, not the release gesture
+
+_SIZES = {"S": 0, "M": 1, "L": 2, "XL": 3}
 
 Mint = Callable[[str], str]  # a fresh id with the given prefix
 
@@ -87,6 +89,7 @@ class _Case:
     mint: Mint
     offline_ms: int | None
     events: list[ev.Event] = field(default_factory=list)
+    ended: dict[str, LockerState] = field(default_factory=dict)
 
     @property
     def offline(self) -> bool:
@@ -96,6 +99,18 @@ class _Case:
         bound = ev.PersonBound(person=person.person, commitment=person.commitment)
         if self.bank.bound.get(person.person) != person.commitment and bound not in self.events:
             self.events.append(bound)
+
+    def locker(self, number: str) -> LockerState:
+        """The locker as it stands after what this decision has ended."""
+        return self.ended.get(number) or self.bank.lockers[number]
+
+    def expire(self, number: str) -> None:
+        """Rights end when they are used too late, not when a timer comes."""
+        s = self.bank.lockers[number]
+        if number not in self.ended and due(self.bank, s, self.moment):
+            ended = end(self.bank, self.directory, s, Cause.EXPIRED, self.moment)
+            self.events.append(ended)
+            self.ended[number] = after_end(s, ended)
 
     def rules(self, person: PersonRow | None, number: str) -> Effective:
         return self.directory.effective(self.bank.place(number), person.groups if person is not None else ())
@@ -114,7 +129,8 @@ def decide_tap(bank: BankState, directory: Directory, tap: Tap, moment: Moment, 
     refused = _who(case, tap, credential, person)
     if refused is not None:
         return refused
-    assert credential is not None and person is not None
+    assert credential is not None, "or it was refused"
+    assert person is not None, "or it was refused"
     if tap.locker is not None:
         number = tap.locker
         if number not in bank.lockers:
@@ -124,7 +140,7 @@ def decide_tap(bank: BankState, directory: Directory, tap: Tap, moment: Moment, 
         if isinstance(chosen, Denied):
             return chosen
         number = chosen
-    return _at_locker(case, bank.lockers[number], person, credential, tap)
+    return _at_locker(case, number, person, credential, tap)
 
 
 def _who(case: _Case, tap: Tap, credential: CredentialRow | None, person: PersonRow | None) -> Denied | None:
@@ -141,96 +157,119 @@ def _who(case: _Case, tap: Tap, credential: CredentialRow | None, person: Person
         # Rights with a time of their own are not given on a clock that may be wrong.
         if case.bank.clock_in_doubt:
             return _deny(case, Reason.CLOCK_IN_DOUBT, tap.locker, person, tap)
-        if (person.from_ms is not None and now < person.from_ms) or (person.until_ms is not None and now >= person.until_ms):
+        early = person.from_ms is not None and now < person.from_ms
+        if early or (person.until_ms is not None and now >= person.until_ms):
             return _deny(case, Reason.PERSON_INACTIVE, tap.locker, person, tap)
     return None
 
 
 def _at_shared_reader(case: _Case, person: PersonRow, tap: Tap) -> str | Denied:
-    held = case.bank.held_by(person.person)
-    alive = [s for s in held if not due(case.bank, s, case.moment)]
-    if len(alive) == 1:
-        return alive[0].number
-    if len(alive) > 1:
+    """The number of the one locker that a tap at the bank's reader means: the person's own, else one that still holds
+    their things, else the best free one."""
+    for held in case.bank.held_by(person.person):
+        case.expire(held.number)
+    lockers = [case.locker(number) for number in case.bank.lockers]
+    own = [s for s in lockers if s.assignment is not None and s.assignment.person == person.person]
+    if len(own) > 1:
         return _deny(case, Reason.SEVERAL_LOCKERS, None, person, tap)
-    former = [s for s in case.bank.lockers.values() if s.former is not None and s.former.person == person.person and s.not_offered() is not None]
-    if len(former) == 1:
-        return former[0].number
-    entitled = [s for s in case.bank.offered() if case.rules(person, s.number).allowed]
+    if own:
+        return own[0].number
+    left = [s for s in lockers if _is_left_by(s, person) and not s.link_lost]
+    if left:
+        # Once it has been opened for that, the next tap goes on to the next one, or to a free locker.
+        return max(left, key=lambda s: (s.former.ended_ms if s.former is not None else 0, s.number)).number
+    offered = [s for s in lockers if s.not_offered() is None]
+    entitled = [s for s in offered if case.rules(person, s.number).allowed]
+    if not offered:
+        return _deny(case, Reason.NOTHING_FREE, None, person, tap)
     if not entitled:
-        refused = next(case.bank.offered(), None)
-        reason = Reason.NOTHING_FREE if refused is None else Reason.NOT_ENTITLED
-        rule = None if refused is None else case.rules(person, refused.number).allowed_by
-        return _deny(case, reason, None, person, tap, rule)
+        return _deny(case, Reason.NOT_ENTITLED, None, person, tap, case.rules(person, offered[0].number).allowed_by)
     # Scarce kinds stay for those who need them: the smallest plain locker first, then by number.
-    sizes = ["S", "M", "L", "XL"]
-    return min(entitled, key=lambda s: (len(s.features), sizes.index(s.size) if s.size in sizes else 9, s.number)).number
+    return min(entitled, key=lambda s: (len(s.features), _SIZES.get(s.size, len(_SIZES)), s.number)).number
 
 
-def _at_locker(case: _Case, s: LockerState, person: PersonRow, credential: CredentialRow, tap: Tap) -> Decision:
-    rules = case.rules(person, s.number)
+def _is_left_by(s: LockerState, person: PersonRow) -> bool:
+    return s.former is not None and s.former.person == person.person and not s.former.fetched
+
+
+def _at_locker(case: _Case, number: str, person: PersonRow, credential: CredentialRow, tap: Tap) -> Decision:
+    rules = case.rules(person, number)
     if case.offline_ms is not None and case.offline_ms > rules.open_offline_h * HOUR_MS:
-        return _deny(case, Reason.OFFLINE_TOO_LONG, s.number, person, tap)
-    if due(case.bank, s, case.moment):
-        # Rights end when they are used too late, not when a timer comes.
-        ended = end(case.bank, case.directory, s, Cause.EXPIRED, case.moment)
-        case.events.append(ended)
-        s = after_end(s, ended)
+        return _deny(case, Reason.OFFLINE_TOO_LONG, number, person, tap)
+    case.expire(number)
+    s = case.locker(number)
     held = s.assignment
     if held is not None and held.person == person.person:
-        if s.link_lost:
-            return _deny(case, Reason.DOOR_UNKNOWN, s.number, person, tap)
-        return _own(case, s, person, credential, tap, held.rule)
-    if held is None and s.former is not None and s.former.person == person.person and s.not_offered() is not None:
-        return _grant(case, s, person, credential, Way.RETRIEVE, rules.contents_by, None)
-    return _fresh(case, s, person, credential, tap, rules)
+        return _own(case, s, held, person, credential, tap)
+    refused = _why_not_given(case, s, person, rules)
+    if refused is None:
+        return _give(case, s, person, credential, tap, rules)
+    if held is None and s.former is not None and s.former.person == person.person:
+        # Not theirs any more and not theirs again, but what they left inside is.
+        return _open(case, s, person, credential, tap, Way.RETRIEVE, rules.contents_by, None)
+    reason, rule = refused
+    return _deny(case, reason, number, person, tap, rule)
 
 
-def _own(case: _Case, s: LockerState, person: PersonRow, credential: CredentialRow, tap: Tap, rule: str) -> Decision:
-    assert s.assignment is not None
+def _own(
+    case: _Case, s: LockerState, held: Assignment, person: PersonRow, credential: CredentialRow, tap: Tap
+) -> Decision:
     opened = s.opened_ms
     if s.door is Door.OPEN and tap.again and opened is not None and case.moment.at_ms - opened >= GESTURE_AFTER_MS:
         case.bind(person)
-        name = s.assignment.assignment
-        made: ev.Event = (
-            ev.ReleaseDisarmed(locker=s.number, assignment=name) if s.armed else ev.ReleaseArmed(locker=s.number, assignment=name)
-        )
-        return Noted((*case.events, made), s.number, not s.armed)
-    return _grant(case, s, person, credential, Way.TAP, rule, s.assignment.assignment)
+        kind = ev.ReleaseDisarmed if s.armed else ev.ReleaseArmed
+        return Noted((*case.events, kind(locker=s.number, assignment=held.assignment)), s.number, not s.armed)
+    return _open(case, s, person, credential, tap, Way.TAP, held.rule, held.assignment)
 
 
-def _fresh(case: _Case, s: LockerState, person: PersonRow, credential: CredentialRow, tap: Tap, rules: Effective) -> Decision:
+def _why_not_given(
+    case: _Case, s: LockerState, person: PersonRow, rules: Effective
+) -> tuple[Reason, str | None] | None:
+    """Why the person cannot have this locker now, and the rule that says so; None where they can."""
     if not rules.allowed:
-        return _deny(case, Reason.NOT_ENTITLED, s.number, person, tap, rules.allowed_by)
+        return Reason.NOT_ENTITLED, rules.allowed_by
     reason = s.not_offered()
     if reason is not None:
-        return _deny(case, reason, s.number, person, tap)
+        return reason, None
     if case.offline_ms is not None and case.offline_ms > rules.give_offline_h * HOUR_MS:
-        return _deny(case, Reason.OFFLINE_TOO_LONG, s.number, person, tap)
-    alive = [h for h in case.bank.held_by(person.person) if h.number != s.number and not due(case.bank, h, case.moment)]
+        return Reason.OFFLINE_TOO_LONG, None
+    alive = [h for h in case.bank.held_by(person.person) if not due(case.bank, h, case.moment)]
     if len(alive) >= rules.max_lockers:
-        return _deny(case, Reason.LIMIT_REACHED, s.number, person, tap, rules.max_by)
-    ends_ms: int | None = None
-    if rules.mode is not Mode.PERMANENT and not case.bank.clock_in_doubt:
-        ends_ms = next_midnight_ms(case.directory.calendar.midnights, case.moment.at_ms)
-        if ends_ms is None:
-            return _deny(case, Reason.OFFLINE_TOO_LONG, s.number, person, tap, rules.mode_by)
-    assignment = case.mint("a")
-    case.bind(person)
-    case.events.append(
-        ev.AssignmentStarted(
-            assignment=assignment, locker=s.number, person=person.person, mode=rules.mode, ends_ms=ends_ms, rule=rules.mode_by
-        )
-    )
-    return _grant(case, s, person, credential, Way.TAP, rules.mode_by, assignment)
+        return Reason.LIMIT_REACHED, rules.max_by
+    if rules.mode is not Mode.PERMANENT and not case.bank.clock_in_doubt and _midnight(case) is None:
+        return Reason.OFFLINE_TOO_LONG, rules.mode_by
+    if s.grant is not None:
+        return Reason.BUSY, None
+    return None
 
 
-def _grant(
-    case: _Case, s: LockerState, person: PersonRow, credential: CredentialRow, way: Way, rule: str, assignment: str | None
+def _give(
+    case: _Case, s: LockerState, person: PersonRow, credential: CredentialRow, tap: Tap, rules: Effective
 ) -> Decision:
+    """Start an assignment and open its door. In doubt of the clock the end is set once the clock is trusted."""
+    timed = rules.mode is not Mode.PERMANENT and not case.bank.clock_in_doubt
+    started = ev.AssignmentStarted(
+        assignment=case.mint("a"), locker=s.number, person=person.person, mode=rules.mode,
+        ends_ms=_midnight(case) if timed else None, rule=rules.mode_by,
+    )  # fmt: skip
+    case.bind(person)
+    case.events.append(started)
+    return _open(case, s, person, credential, tap, Way.TAP, rules.mode_by, started.assignment)
+
+
+def _midnight(case: _Case) -> int | None:
+    return next_midnight_ms(case.directory.calendar.midnights, case.moment.at_ms)
+
+
+def _open(
+    case: _Case, s: LockerState, person: PersonRow, credential: CredentialRow, tap: Tap, way: Way, rule: str,
+    assignment: str | None,
+) -> Granted | Denied:  # fmt: skip
+    if s.link_lost:
+        return _deny(case, Reason.DOOR_UNKNOWN, s.number, person, tap)
     if s.grant is not None:
         # One pulse at a time per door; the one under way opens it for the same hand.
-        return _deny(case, Reason.BUSY, s.number, person, None, credential=credential.credential)
+        return _deny(case, Reason.BUSY, s.number, person, tap)
     grant = case.mint("g")
     case.bind(person)
     case.events.append(
@@ -246,15 +285,14 @@ def _grant(
 
 
 def _deny(
-    case: _Case, reason: Reason, locker: str | None, person: PersonRow | None, tap: Tap | None, rule: str | None = None,
-    credential: str | None = None,
-) -> Denied:  # fmt: skip
+    case: _Case, reason: Reason, locker: str | None, person: PersonRow | None, tap: Tap, rule: str | None = None
+) -> Denied:
+    row = case.directory.credentials.get(tap.digest)
+    credential = row.credential if row is not None else None
+    if reason is Reason.UNKNOWN_CREDENTIAL:
+        credential = tap.unknown
     if person is not None:
         case.bind(person)
-    elif tap is not None and reason is Reason.UNKNOWN_CREDENTIAL:
-        credential = tap.unknown
-    if credential is None and tap is not None and (row := case.directory.credentials.get(tap.digest)) is not None:
-        credential = row.credential
     name = person.person if person is not None else None
     case.events.append(
         ev.TapDenied(reason=reason, locker=locker, person=name, credential=credential, rule=rule, offline=case.offline)
@@ -285,7 +323,8 @@ def decide_open(
     s = bank.lockers.get(number)
     if s is None:
         return refuse(Reason.UNKNOWN_LOCKER)
-    if not directory.effective(bank.place(number), ()).remote_open:
+    holder = directory.people.get(s.assignment.person) if s.assignment is not None else None
+    if not case.rules(holder, number).remote_open:
         return refuse(Reason.NOT_ALLOWED_REMOTELY)
     if s.link_lost:
         return refuse(Reason.DOOR_UNKNOWN)
@@ -295,9 +334,10 @@ def decide_open(
     held = s.assignment.assignment if s.assignment is not None else None
     case.events.append(
         ev.AccessGranted(
-            grant=grant, locker=number, way=Way.COMMAND, person=person, assignment=held, command=command, reason=reason, note=note
+            grant=grant, locker=number, way=Way.COMMAND, person=person, assignment=held, command=command,
+            reason=reason, note=note, offline=case.offline,
         )
-    )
+    )  # fmt: skip
     unlock = s.door is not Door.OPEN
     if not unlock:
         case.events.append(ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.ALREADY_OPEN))

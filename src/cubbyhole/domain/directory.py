@@ -97,21 +97,26 @@ class Directory:
     def rows(self) -> list[Row]:
         return [*self.people.values(), *self.credentials.values(), *self.rules.values()]
 
-    def apply(self, *, version: int, rows: Iterable[Row], deletes: Iterable[str], expected_hash: str, full: bool) -> None:
+    def apply(
+        self, *, version: int, rows: Iterable[Row], deletes: Iterable[str], expected_hash: str, full: bool
+    ) -> None:
         """Move to ``version``: put ``rows``, drop the keys ``deletes``; with ``full`` everything else goes too.
 
         Raises DirectoryError and changes nothing where the result does not have ``expected_hash``.
         """
-        total, old = 0 if full else self._sum, {} if full else self._by_key()
+        total = 0 if full else self._sum
         puts = {row_key(row): row for row in rows}
-        gone = [key for key in deletes if key in old and key not in puts]
+        gone = set() if full else {key for key in deletes if key not in puts and self._row(key) is not None}
         for key, row in puts.items():
-            total += row_weight(row) - (row_weight(old[key]) if key in old else 0)
+            total += row_weight(row)
+            if not full and (old := self._row(key)) is not None:
+                total -= row_weight(old)
         for key in gone:
-            total -= row_weight(old[key])
+            if (old := self._row(key)) is not None:
+                total -= row_weight(old)
         total %= _MODULUS
         if f"{total:064x}" != expected_hash:
-            raise DirectoryError(f"directory version {version} does not add up to its content hash; asking for all of it")
+            raise DirectoryError(f"directory version {version} does not add up to its hash; asking for all of it")
         if full:
             self.people, self.credentials, self.rules = {}, {}, {}
         for key in gone:
@@ -135,8 +140,16 @@ class Directory:
             found = self._effective[place, groups] = effective(self.rules.values(), place, frozenset(groups))
         return found
 
-    def _by_key(self) -> dict[str, Row]:
-        return {row_key(row): row for row in self.rows()}
+    def _row(self, key: str) -> Row | None:
+        kind, _, name = key.partition(":")
+        match kind:
+            case "person":
+                return self.people.get(name)
+            case "credential":
+                return self.credentials.get(name)
+            case "rule":
+                return self.rules.get(name)
+        return None
 
     def _drop(self, key: str) -> None:
         kind, _, name = key.partition(":")

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 HEIGHT_MM = {"S": 150, "M": 300, "L": 450, "XL": 900, "T": 450, "TL": 600}
 COLUMN_MM = 300
 MAX_LOCKERS = 400
-_TOKEN = re.compile(r"(S|M|L|XL|TL?)([+_]*)")
+_TOKEN = re.compile(r"(?:(S|M|L|XL)(\+?_?|_\+)|(TL?))")
 _BANK_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,23}")
 
 
@@ -51,12 +51,12 @@ def parse_columns(columns: tuple[str, ...]) -> tuple[LockerSpec, ...]:
         for token in column.split():
             match = _TOKEN.fullmatch(token)
             if match is None:
-                raise LayoutError(f"column {index + 1}: {token!r} is none of S M L XL T TL, with + or _ behind")
-            size, marks = match.groups()
-            if size[0] != "T":
+                raise LayoutError(f"column {index + 1}: {token!r} is none of S M L XL, with + or _ behind, or T TL")
+            size, marks, terminal = match.groups()
+            if terminal is None:
                 features = tuple(name for mark, name in (("+", "charging"), ("_", "low")) if mark in marks)
                 found.append((size, features, index, top_mm))
-            top_mm += HEIGHT_MM[size]
+            top_mm += HEIGHT_MM[size or terminal]
     if not found:
         raise LayoutError("the layout has no locker")
     if len(found) > MAX_LOCKERS:

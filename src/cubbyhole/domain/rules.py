@@ -5,7 +5,7 @@ Every setting of the effective rule remembers which rule it came from, so that a
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
@@ -63,9 +63,12 @@ class Effective:
     open_offline_h: int
 
 
+GIVE_OFFLINE_H = 72
+OPEN_OFFLINE_H = 30 * 24
+
 DEFAULT = Rule(
     rule="default", title="Day lockers for everybody", mode=Mode.DAY, max_lockers=1, contents=Contents.RETRIEVE,
-    remote_open=True, give_offline_h=72, open_offline_h=30 * 24,
+    remote_open=True, give_offline_h=GIVE_OFFLINE_H, open_offline_h=OPEN_OFFLINE_H,
 )  # fmt: skip
 
 
@@ -99,24 +102,30 @@ def concerns(rule: Rule, place: Place, groups: frozenset[str]) -> bool:
 def effective(rules: Iterable[Rule], place: Place, groups: frozenset[str]) -> Effective:
     """Merge all rules that concern the place and the groups; the stricter value of each setting wins.
 
-    Where no rule sets a value, `DEFAULT` does. Order of ``rules`` does not matter except for ties, which the first wins.
+    Where no rule sets a value, `DEFAULT` does. The order of ``rules`` does not matter: of equals, the first by id is
+    named.
     """
-    layers = [rule for rule in rules if concerns(rule, place, groups)]
+    layers = sorted((r for r in rules if concerns(r, place, groups)), key=lambda r: r.rule)
     allowed, allowed_by = True, DEFAULT.rule
     for layer in layers:
         if layer.only_groups is not None and not groups.intersection(layer.only_groups):
             allowed, allowed_by = False, layer.rule
             break
 
-    def strictest(values: list[tuple[T, str]], default: T, order: list[T] | None) -> tuple[T, str]:
-        if not values:
-            return default, DEFAULT.rule
-        return min(values, key=lambda v: order.index(v[0]) if order is not None else v[0])  # type: ignore[return-value, arg-type]
+    mode, mode_by = _strictest(Mode.DAY, ((r.mode, r) for r in layers), _MODES.index)
+    most, most_by = _strictest(1, ((r.max_lockers, r) for r in layers), int)
+    contents, contents_by = _strictest(Contents.RETRIEVE, ((r.contents, r) for r in layers), _CONTENTS.index)
+    remote, remote_by = _strictest(True, ((r.remote_open, r) for r in layers), int)
+    give, _ = _strictest(GIVE_OFFLINE_H, ((r.give_offline_h, r) for r in layers), int)
+    open_, _ = _strictest(OPEN_OFFLINE_H, ((r.open_offline_h, r) for r in layers), int)
+    return Effective(
+        allowed=allowed, allowed_by=allowed_by, mode=mode, mode_by=mode_by, max_lockers=most, max_by=most_by,
+        contents=contents, contents_by=contents_by, remote_open=remote, remote_by=remote_by,
+        give_offline_h=give, open_offline_h=open_,
+    )  # fmt: skip
 
-    mode = strictest([(r.mode, r.rule) for r in layers if r.mode is not None], Mode.DAY, _MODES)
-    most = strictest([(r.max_lockers, r.rule) for r in layers if r.max_lockers is not None], 1, None)
-    contents = strictest([(r.contents, r.rule) for r in layers if r.contents is not None], Contents.RETRIEVE, _CONTENTS)
-    remote = strictest([(r.remote_open, r.rule) for r in layers if r.remote_open is not None], True, None)
-    give = strictest([(r.give_offline_h, r.rule) for r in layers if r.give_offline_h is not None], 72, None)
-    open_ = strictest([(r.open_offline_h, r.rule) for r in layers if r.open_offline_h is not None], 720, None)
-    return Effective(allowed, allowed_by, *mode, *most, *contents, *remote, give[0], open_[0])
+
+def _strictest(default: T, values: Iterable[tuple[T | None, Rule]], severity: Callable[[T], int]) -> tuple[T, str]:
+    """The value with the lowest ``severity`` number and the rule that set it; ``default`` where none is set."""
+    said = [(value, rule.rule) for value, rule in values if value is not None]
+    return min(said, key=lambda v: severity(v[0])) if said else (default, DEFAULT.rule)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, LockerState
-from cubbyhole.domain.decide import Executed, Mint
+from cubbyhole.domain.decide import Executed, Mint, after_end
 from cubbyhole.domain.directory import Directory
-from cubbyhole.domain.ending import end
+from cubbyhole.domain.ending import due, end
 from cubbyhole.domain.moment import Moment, next_midnight_ms
 from cubbyhole.domain.vocabulary import Cause, Mode, Reason
 
@@ -58,13 +58,20 @@ def execute(bank: BankState, directory: Directory, command: Standing, moment: Mo
         case "checked":
             return _done(command, (ev.Checked(locker=s.number, command=command.command),))
         case _:
-            return _done(command, (), Reason.ASSIGNMENT_CHANGED)
+            return _done(command, (), Reason.UNKNOWN_KIND)
 
 
 def _assign(bank: BankState, directory: Directory, s: LockerState, c: Standing, moment: Moment, mint: Mint) -> Executed:
     person = directory.people.get(c.person or "")
     if person is None or not person.active:
         return _done(c, (), Reason.PERSON_INACTIVE)
+    if c.ends_ms is not None and c.ends_ms <= moment.at_ms and not bank.clock_in_doubt:
+        return _done(c, (), Reason.LATE)
+    made: list[ev.Event] = []
+    if due(bank, s, moment):
+        ended = end(bank, directory, s, Cause.EXPIRED, moment)
+        made.append(ended)
+        s = after_end(s, ended)
     if s.assignment is not None:
         return _done(c, (), Reason.TAKEN)
     if s.out_of_service is not None:
@@ -74,7 +81,6 @@ def _assign(bank: BankState, directory: Directory, s: LockerState, c: Standing, 
     ends_ms = c.ends_ms
     if ends_ms is None and mode is not Mode.PERMANENT and not bank.clock_in_doubt:
         ends_ms = next_midnight_ms(directory.calendar.midnights, moment.at_ms)
-    made: list[ev.Event] = []
     if bank.bound.get(person.person) != person.commitment:
         made.append(ev.PersonBound(person=person.person, commitment=person.commitment))
     if s.check is not None or s.unverified:
@@ -85,6 +91,10 @@ def _assign(bank: BankState, directory: Directory, s: LockerState, c: Standing, 
             assignment=mint("a"), locker=s.number, person=person.person, mode=mode, ends_ms=ends_ms, rule="operator"
         )
     )
+    held = 1 + sum(1 for h in bank.held_by(person.person) if h.number != s.number and not due(bank, h, moment))
+    if held > rules.max_lockers:
+        # A hand may exceed the limit; it is said, and nobody is thrown out.
+        made.append(ev.LimitExceeded(person=person.person, held=held, limit=rules.max_lockers))
     return _done(c, tuple(made))
 
 

@@ -112,3 +112,34 @@ class Reason(StrEnum):
     ASSIGNMENT_CHANGED = "assignment_changed"
     DIRECTORY_TOO_OLD = "directory_too_old"
     NOT_ALLOWED_REMOTELY = "not_allowed_remotely"
+    UNKNOWN_KIND = "unknown_kind"
+
+
+REASON_MEANING: dict[Reason, str] = {
+    Reason.UNKNOWN_CREDENTIAL: "the credential is not in the bank's directory",
+    Reason.CREDENTIAL_BLOCKED: "the credential was reported lost or blocked",
+    Reason.PERSON_INACTIVE: "the person is not active, or outside the time that they were given",
+    Reason.NOT_ENTITLED: "a rule keeps this locker (at a shared reader: every free one) for other groups",
+    Reason.TAKEN: "the locker is somebody else's",
+    Reason.LIMIT_REACHED: "the person already has as many lockers here as the rule allows",
+    Reason.NOTHING_FREE: "no locker of the bank is free",
+    Reason.SEVERAL_LOCKERS: "the person has several lockers here and must tap on one of them",
+    Reason.OUT_OF_SERVICE: "the locker was taken out of service",
+    Reason.CHECK_FIRST: "somebody must look inside before the locker is given out",
+    Reason.NOT_EMPTY: "the sensor says that something is inside",
+    Reason.DOOR_OPEN: "the door of a free locker stands open",
+    Reason.DOOR_UNKNOWN: "the bank cannot see the door: its board does not answer, or has not yet",
+    Reason.UNVERIFIED: "the controller was replaced and nobody has looked at this locker since",
+    Reason.ALARM: "the locker has an alarm (forced, held open, jammed)",
+    Reason.OFFLINE_TOO_LONG: "the bank was without the server longer than the rule allows, or its calendar has run out",
+    Reason.CLOCK_IN_DOUBT: "the right has a time of its own and the bank cannot trust its clock",
+    Reason.NO_DIRECTORY: "the bank has not received its directory yet",
+    Reason.DISK_FULL: "the decision could not be written to the disk",
+    Reason.BUSY: "the door is being opened already",
+    Reason.LATE: "the request came after the time until which it was good",
+    Reason.UNKNOWN_LOCKER: "the bank has no locker of this number",
+    Reason.ASSIGNMENT_CHANGED: "the assignment that the command names is not the locker's (any more)",
+    Reason.DIRECTORY_TOO_OLD: "the command was made under a directory that the bank does not have yet",
+    Reason.NOT_ALLOWED_REMOTELY: "a rule forbids opening this locker from afar",
+    Reason.UNKNOWN_KIND: "this release of the controller does not know the kind of command",
+}

@@ -14,6 +14,7 @@ from cubbyhole.domain.door import DoorFact, DoorNews, DoorState, step
 from cubbyhole.domain.vocabulary import Door, Lock, Occupancy, Outcome
 
 EQUAL_POLLS = 2
+_SENSOR_SETTLES = ("not_empty", "contents_unknown")  # checks that a closed door and an empty locker answer
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,8 @@ class Watch:
     released_ms: int = 0
     confirmed: bool = True
     opened_ms: int | None = None
+    _free: bool = False  # the lock said so at least once since the frame
+    _late: str | None = None  # a grant given up while the lock was still free: the door may be pulled yet
     _door: _Debounce = field(default_factory=_Debounce)
     _lock: _Debounce = field(default_factory=_Debounce)
     _occupied: _Debounce = field(default_factory=_Debounce)
@@ -72,11 +75,13 @@ class Watch:
     def released(self, grant: str, asked_ms: int, mono_ms: int, confirmed: bool = True) -> None:
         """An unlock frame for ``grant`` went out; ``asked_ms`` is when the person asked."""
         self.grant, self.asked_ms, self.released_ms, self.confirmed = grant, asked_ms, mono_ms, confirmed
+        self._free, self._late = False, None
         self.door, _ = step(self.door, DoorFact.RELEASED)
 
     def read(self, s: LockerState, reading: Reading, mono_ms: int) -> list[ev.Event]:
         """The events that one poll brings."""
         made: list[ev.Event] = []
+        self._free = self._free or reading.lock_secured is False
         if self._occupied.take(reading.occupied):
             seen = Occupancy.OCCUPIED if self._occupied.settled else Occupancy.EMPTY
             if seen is not s.occupancy:
@@ -87,20 +92,18 @@ class Watch:
                 made.append(ev.LockChanged(locker=s.number, lock=lock))
         if self._door.take(reading.door_open):
             made += self._moved(s, bool(self._door.settled), mono_ms)
+        if made and self._is_settled(s):
+            made.append(ev.Checked(locker=s.number))
         return made
 
     def tick(self, s: LockerState, limits: Limits, mono_ms: int) -> list[ev.Event]:
         """The events that mere waiting brings: nobody pulled the door, or it stands open too long."""
-        if self.grant is not None and mono_ms - self.released_ms > limits.open_within_ms and not self._lock_is_free():
+        if self.grant is not None and mono_ms - self.released_ms > limits.open_within_ms:
             grant, self.grant = self.grant, None
-            if self.door is not DoorState.EXPECTING:
-                return [ev.UnlockSettled(grant=grant, locker=s.number, outcome=Outcome.ALREADY_OPEN)]
+            return [ev.UnlockSettled(grant=grant, locker=s.number, outcome=self._given_up(grant, limits))]
+        if self.grant is None and self.door is DoorState.EXPECTING and self._lock.settled is not False:
             self.door, _ = step(self.door, DoorFact.GIVEN_UP)
-            jammed = self._lock.settled is True or (self._lock.settled is None and limits.springs)
-            outcome = Outcome.JAMMED if jammed else Outcome.NOT_OPENED
-            if not self.confirmed:
-                outcome = Outcome.UNKNOWN  # the board never said that the frame arrived
-            return [ev.UnlockSettled(grant=grant, locker=s.number, outcome=outcome)]
+            self._late = None
         if self.opened_ms is not None and mono_ms - self.opened_ms > limits.held_open_ms:
             self.door, news = step(self.door, DoorFact.TOO_LONG)
             if news is DoorNews.HELD_OPEN:
@@ -111,6 +114,7 @@ class Watch:
         """The board went silent: all that was known is unknown."""
         self.door, _ = step(self.door, DoorFact.LOST)
         self._door, self._lock, self._occupied, self.opened_ms = _Debounce(), _Debounce(), _Debounce(), None
+        self._late = None
         if self.grant is None:
             return []
         grant, self.grant = self.grant, None
@@ -120,11 +124,27 @@ class Watch:
         """Forget what was read, because what it meant was not journaled: the next polls say it again."""
         self._door, self._lock, self._occupied = _Debounce(), _Debounce(), _Debounce()
         if self.grant is None:
-            self.door, self.opened_ms = DoorState.BLIND, None
+            self.door, self.opened_ms, self._late = DoorState.BLIND, None, None
 
-    def _lock_is_free(self) -> bool:
-        # A latch that holds until it is pulled says so through its own sensor; without one we do not assume it.
-        return self._lock.settled is False and self.door is DoorState.EXPECTING
+    def _is_settled(self, s: LockerState) -> bool:
+        """Whether the sensor behind the closed door now answers what nobody knew when the assignment ended."""
+        asked = s.check in _SENSOR_SETTLES and s.assignment is None and s.alarm is None and not s.unverified
+        return asked and self._door.settled is False and self._occupied.settled is False
+
+    def _given_up(self, grant: str, limits: Limits) -> Outcome:
+        """What became of a frame when the time to open is over."""
+        if self.door is not DoorState.EXPECTING:
+            return Outcome.ALREADY_OPEN
+        if self._lock.settled is False:
+            # A latch that holds until it is pulled says so through its own sensor: pulling it later is no force.
+            self._late = grant
+            return Outcome.NOT_OPENED
+        self.door, _ = step(self.door, DoorFact.GIVEN_UP)
+        if not self.confirmed:
+            return Outcome.UNKNOWN  # the board never said that the frame arrived
+        # A latch that was seen free and caught again was not pulled; one that never moved is jammed.
+        jammed = not self._free if self._lock.settled is True else limits.springs
+        return Outcome.JAMMED if jammed else Outcome.NOT_OPENED
 
     def _moved(self, s: LockerState, is_open: bool, mono_ms: int) -> list[ev.Event]:
         self.door, news = step(self.door, DoorFact.OPENS if is_open else DoorFact.CLOSES)
@@ -132,11 +152,14 @@ class Watch:
         self.opened_ms = mono_ms if is_open else None
         match news:
             case DoorNews.OPENED:
-                made: list[ev.Event] = [ev.DoorOpened(locker=s.number, grant=self.grant)]
+                made: list[ev.Event] = [ev.DoorOpened(locker=s.number, grant=self.grant or self._late)]
                 if self.grant is not None:
                     took = mono_ms - self.asked_ms
-                    made.append(ev.UnlockSettled(grant=self.grant, locker=s.number, outcome=Outcome.OPENED, tap_to_open_ms=took))
-                self.grant = None
+                    opened = Outcome.OPENED
+                    made.append(
+                        ev.UnlockSettled(grant=self.grant, locker=s.number, outcome=opened, tap_to_open_ms=took)
+                    )
+                self.grant = self._late = None
                 return made
             case DoorNews.CLOSED:
                 return [ev.DoorClosed(locker=s.number, open_ms=open_ms)]

@@ -1,13 +1,13 @@
 """Journal lines on the wire and on disk: exact bytes, because the bytes are what is hashed.
 
-A line is one JSON object with its fields in the order of `_Line`. Decoding accepts any order and extra fields (of a
-newer release); it never re-encodes.
+A line is one JSON object on one line with its fields in the order of `_Line`. Decoding accepts any order and extra
+fields (of a newer release); it never re-encodes.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import msgspec
@@ -18,6 +18,8 @@ from cubbyhole.domain.moment import Moment
 
 LINE_VERSION = 1
 MAX_LINE_BYTES = 256 * 1024
+MAX_INTEGER = 2**53 - 1  # every JSON reader has these exactly
+MAX_NAME = 128
 _HEX32 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -39,6 +41,10 @@ class _Line(msgspec.Struct):
     data: Any
 
 
+class _Version(msgspec.Struct):
+    v: int
+
+
 class _LineIn(_Line):
     data: msgspec.Raw
 
@@ -57,44 +63,73 @@ class Line:
 
 
 _encoder = msgspec.json.Encoder()
+_version_decoder = msgspec.json.Decoder(_Version)
 _line_decoder = msgspec.json.Decoder(_LineIn)
 _event_decoders = {name: msgspec.json.Decoder(cls) for name, cls in EVENT_TYPES.items()}
+_integers = {name: tuple(f.name for f in fields(cls) if "int" in str(f.type)) for name, cls in EVENT_TYPES.items()}
 _state_decoder = msgspec.json.Decoder(BankState)
 
 
 def encode_line(*, bank: str, epoch: str, seq: int, moment: Moment, actor: str | None, event: Event) -> bytes:
-    """The bytes of one line, at most MAX_LINE_BYTES."""
-    return _encoder.encode(
+    """The bytes of one line. Raises LineError where that would be more than MAX_LINE_BYTES."""
+    raw = _encoder.encode(
         _Line(
             v=LINE_VERSION, bank=bank, epoch=epoch, seq=seq, at=moment.at_ms, mono=moment.mono_ms, boot=moment.boot,
             sync=moment.sync, type=event.TYPE, actor=actor, data=event,
         )
     )  # fmt: skip
+    return _within_limit(raw)
 
 
 def decode_line(raw: bytes) -> Line:
     """Parse one line. Raises LineError; an event type that this release does not know becomes `UnknownEvent`."""
-    if len(raw) > MAX_LINE_BYTES:
-        raise LineError(f"a journal line has at most {MAX_LINE_BYTES} bytes, this one has {len(raw)}")
+    _within_limit(raw)
+    if raw[:1] != b"{" or raw[-1:] != b"}" or b"\n" in raw or b"\r" in raw:
+        raise LineError("a journal line is one JSON object without line breaks and with nothing around it")
     try:
+        version = _version_decoder.decode(raw).v
+        if version != LINE_VERSION:
+            raise LineError(f"journal line version {version}; this release reads version {LINE_VERSION}")
         head = _line_decoder.decode(raw)
         decoder = _event_decoders.get(head.type)
         event = UnknownEvent(head.type) if decoder is None else decoder.decode(head.data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise LineError(f"not a journal line: {error}") from None
-    if head.v != LINE_VERSION:
-        raise LineError(f"journal line version {head.v}; this release reads version {LINE_VERSION}")
-    if head.seq < 1 or not _HEX32.fullmatch(head.epoch):
+    if not 1 <= head.seq <= MAX_INTEGER or not _HEX32.fullmatch(head.epoch):
         raise LineError("a journal line needs a sequence from 1 and an epoch of 32 hex digits")
+    if max(abs(head.at), abs(head.mono)) > MAX_INTEGER or _is_beyond(event, _integers.get(head.type, ())):
+        raise LineError(f"a number in a journal line is at most {MAX_INTEGER}")
+    if max(len(head.boot), len(head.actor or ""), len(head.type)) > MAX_NAME:
+        raise LineError(f"boot, type and actor have at most {MAX_NAME} characters")
     moment = Moment(head.at, head.mono, head.boot, head.sync)
     return Line(head.bank, head.epoch, head.seq, moment, head.actor, event, head.type)
 
 
+def fold_line(state: BankState, line: Line) -> None:
+    """Fold a decoded line into ``state``. Raises `domain.bank.FoldError`, with nothing changed."""
+    state.apply(line.event, line.seq, line.moment)
+    state.epoch = line.epoch
+
+
+def _within_limit(raw: bytes) -> bytes:
+    if len(raw) > MAX_LINE_BYTES:
+        raise LineError(f"a journal line has at most {MAX_LINE_BYTES} bytes, this one has {len(raw)}")
+    return raw
+
+
+def _is_beyond(event: Event | UnknownEvent, names: tuple[str, ...]) -> bool:
+    """Whether one of the event's integer fields is out of range; databases have 64 bits, JSON readers 53."""
+    return any(isinstance(value := getattr(event, name), int) and abs(value) > MAX_INTEGER for name in names)
+
+
 def encode_state(state: BankState) -> bytes:
-    """A bank's state as JSON: equal states give equal bytes."""
+    """A bank's state as JSON: states folded from the same lines give the same bytes, in every process."""
     return _encoder.encode(state)
 
 
 def decode_state(raw: bytes) -> BankState:
-    """The inverse of `encode_state`."""
-    return _state_decoder.decode(raw)
+    """The inverse of `encode_state`. Raises LineError where the bytes are no state of this release."""
+    try:
+        return _state_decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise LineError(f"not a bank's state: {error}") from None

@@ -6,7 +6,7 @@ newer peer may send them); an unknown version is answered with `Trouble`. Limits
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 
@@ -22,6 +22,10 @@ CLAIM_VALID_MS = 1000
 
 M = TypeVar("M", bound="Message")
 
+Name = Annotated[str, msgspec.Meta(max_length=128)]  # an id, a fixed word, a hash, a signature
+Note = Annotated[str, msgspec.Meta(max_length=512)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**53 - 1)]  # a sequence, a version, a time in ms
+
 
 class Message(msgspec.Struct, kw_only=True, omit_defaults=False):
     v: int = VERSION
@@ -30,8 +34,8 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=False):
 class Trouble(Message):
     """The answer to a message that cannot be served: ``error`` is a fixed word, ``detail`` for the log."""
 
-    error: str
-    detail: str = ""
+    error: Name
+    detail: Annotated[str, msgspec.Meta(max_length=4096)] = ""
 
 
 class MessageError(ValueError):
@@ -45,81 +49,81 @@ class MessageError(ValueError):
 class Head(msgspec.Struct, frozen=True):
     """The controller's signature over the journal up to ``seq`` (`domain.chain.head_text`)."""
 
-    seq: int
-    hash: str
-    signature: str
+    seq: Count
+    hash: Name
+    signature: Name
 
 
 class Beat(Message):
     """Once a second from the bank's main loop."""
 
-    bank: str
-    epoch: str
-    seq: int
-    directory: int
-    standing: int
-    at: int
-    mono: int
-    boot: str
+    bank: Name
+    epoch: Name
+    seq: Count
+    directory: Count
+    standing: Count
+    at: Count
+    mono: Count
+    boot: Name
     sync: bool
     in_doubt: bool = False
 
 
 class BeatReply(Message):
-    at: int
-    directory: int
-    standing: int
-    acked_epoch: str | None = None
-    acked: int = 0
+    at: Count
+    directory: Count
+    standing: Count
+    acked_epoch: Name | None = None
+    acked: Count = 0
 
 
 class Events(Message):
     """Journal lines ``first`` … in order, exact bytes; the last line has a head."""
 
-    bank: str
-    epoch: str
-    first: int
-    lines: list[msgspec.Raw]
-    heads: list[Head]
+    bank: Name
+    epoch: Name
+    first: Count
+    lines: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_BATCH_LINES)]
+    heads: Annotated[list[Head], msgspec.Meta(min_length=1, max_length=MAX_BATCH_LINES)]
 
 
 class EventsReply(Message):
     """``ack``: the server has committed all lines up to it. ``need``: send again from here. ``quarantined``: kept as
     evidence, not believed; the bank goes on and its view at the server is frozen."""
 
-    epoch: str
-    ack: int
-    need: int | None = None
+    epoch: Name
+    ack: Count
+    need: Count | None = None
     quarantined: bool = False
-    receipt_ms: int | None = None
-    receipt: str | None = None
+    receipt_ms: Count | None = None
+    receipt: Name | None = None
 
 
 class Claim(Message):
-    bank: str
-    command: str
+    bank: Name
+    command: Name
 
 
 class ClaimReply(Message):
     """``go`` is given once, and only before the command's deadline; it is good for CLAIM_VALID_MS at the bank."""
 
     go: bool
-    why: str = ""
+    why: Name = ""
 
 
 class SyncRequest(Message):
-    bank: str
-    have: int
-    content_hash: str
+    bank: Name
+    have: Count
+    content_hash: Name
 
 
 class SyncReply(Message):
     """zlib-compressed on the wire. ``key`` is the bank's own HMAC key, base64."""
 
-    upto: int
+    upto: Count
     full: bool
-    content_hash: str
-    key: str
+    content_hash: Name
+    key: Name
     calendar: Calendar
     people: list[PersonRow]
     credentials: list[CredentialRow]
@@ -131,77 +135,86 @@ class SyncReply(Message):
 class LiveCommand(Message):
     """Open a door now or never. Sent as a request; the bank claims it before it acts."""
 
-    command: str
-    kind: str
-    locker: str
-    actor: str
-    reason: str
-    note: str | None = None
-    person: str | None = None
+    command: Name
+    kind: Name
+    locker: Name
+    actor: Name
+    reason: Note
+    note: Note | None = None
+    person: Name | None = None
 
 
 class StandingCommand(Message):
     """A change that waits for its bank. ``assignment`` names what it changes (None: the locker must be unassigned)."""
 
-    ordinal: int
-    command: str
-    kind: str
-    locker: str
-    actor: str
-    reason: str
-    not_after_ms: int
-    needs_directory: int
-    assignment: str | None = None
-    person: str | None = None
-    mode: str | None = None
-    ends_ms: int | None = None
-    note: str | None = None
+    ordinal: Count
+    command: Name
+    kind: Name
+    locker: Name
+    actor: Name
+    reason: Note
+    not_after_ms: Count
+    needs_directory: Count
+    assignment: Name | None = None
+    person: Name | None = None
+    mode: Name | None = None
+    ends_ms: Count | None = None
+    note: Note | None = None
 
 
 class StandingRequest(Message):
-    bank: str
-    after: int
+    bank: Name
+    after: Count
 
 
 class StandingReply(Message):
-    commands: list[StandingCommand]
+    commands: Annotated[list[StandingCommand], msgspec.Meta(max_length=MAX_STANDING)]
 
 
 class CommandAnswer(Message):
     """``outcome``: done, refused or unknown. ``events`` carries the lines that the server does not have yet, where
     they fit one batch; otherwise they come by themselves."""
 
-    command: str
-    outcome: str
-    reason: str | None = None
-    unlock: str | None = None
+    command: Name
+    outcome: Name
+    reason: Name | None = None
+    unlock: Name | None = None
     events: Events | None = None
 
 
 class ResumeRequest(Message):
     """A controller without a journal asks what the server has of its bank."""
 
-    bank: str
+    bank: Name
 
 
 class ResumeReply(Message):
-    previous_epoch: str | None
-    previous_seq: int
-    previous_hash: str | None
+    previous_epoch: Name | None
+    previous_seq: Count
+    previous_hash: Name | None
     assignments: list[Assigned]
     disabled: list[Disabled]
     answered: list[Answered]
-    standing: int
+    standing: Count
 
 
 class Nudge(Message):
     """There is something to pull: the newest directory version and standing command."""
 
-    directory: int
-    standing: int
+    directory: Count
+    standing: Count
+
+
+class _Envelope(msgspec.Struct):
+    """What every message has, read before anything else of it: a newer version may have any other shape."""
+
+    v: int
+    error: Any = None
+    detail: Any = ""
 
 
 _encoder = msgspec.json.Encoder()
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
 _decoders: dict[type[Message], msgspec.json.Decoder[Message]] = {}
 
 
@@ -210,22 +223,20 @@ def encode(message: Message) -> bytes:
 
 
 def decode(kind: type[M], payload: bytes) -> M:
-    """Parse ``payload`` as ``kind``. Raises MessageError: `unknown_version`, `trouble` (the peer's own) or `malformed`."""
+    """Parse ``payload`` as ``kind``. Raises MessageError with one of three words.
+
+    `unknown_version`: another version, whatever its shape; `trouble`: the peer's own `Trouble` in place of a reply;
+    `malformed`: anything else that is no such message.
+    """
     decoder = _decoders.get(kind)
     if decoder is None:
-        decoder = _decoders[kind] = msgspec.json.Decoder(kind)  # type: ignore[assignment]
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
     try:
-        message = decoder.decode(payload)
+        envelope = _envelope_decoder.decode(payload)
+        if envelope.v != VERSION:
+            raise MessageError("unknown_version", f"message version {envelope.v}; this release speaks {VERSION}")
+        if isinstance(envelope.error, str) and kind is not Trouble:
+            raise MessageError("trouble", f"{envelope.error[:64]}: {str(envelope.detail)[:400]}")
+        return cast(M, decoder.decode(payload))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _explain(payload, error) from None
-    if message.v != VERSION:
-        raise MessageError("unknown_version", f"message version {message.v}; this release speaks {VERSION}")
-    return message  # type: ignore[return-value]
-
-
-def _explain(payload: bytes, error: Exception) -> MessageError:
-    try:
-        trouble = msgspec.json.decode(payload, type=Trouble)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return MessageError("malformed", str(error))
-    return MessageError("trouble", f"{trouble.error}: {trouble.detail}")
+        raise MessageError("malformed", str(error)[:400]) from None
