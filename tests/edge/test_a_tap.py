@@ -67,7 +67,9 @@ def test_a_second_locker_is_refused_by_the_rule_and_names_it(bank: BankBench) ->
 
 
 def test_a_blocked_badge_and_an_inactive_person_are_denied_with_their_own_reasons(tmp_path: Path) -> None:
-    bank = BankBench(tmp_path).ready(person("ada"), badge("ada", blocked=True), person("ben", active=False), badge("ben"))
+    bank = BankBench(tmp_path).ready(
+        person("ada"), badge("ada", blocked=True), person("ben", active=False), badge("ben")
+    )
     assert said(bank.tap("ada")).reason is Reason.CREDENTIAL_BLOCKED
     assert said(bank.tap("ben", "04")).reason is Reason.PERSON_INACTIVE
 
@@ -143,7 +145,9 @@ def test_a_right_that_is_used_after_its_end_is_over_even_before_the_timer_comes(
     assert isinstance(decision, Granted) and bank.core.state.lockers["03"].assignment.person == "p_ben"  # type: ignore[union-attr]
 
 
-def test_where_the_rule_says_check_first_the_locker_is_not_offered_but_opens_for_its_last_holder(tmp_path: Path) -> None:
+def test_where_the_rule_says_check_first_the_locker_is_not_offered_but_opens_for_its_last_holder(
+    tmp_path: Path,
+) -> None:
     check = Rule(rule="r1", title="Check", contents=Contents.CHECK)
     bank = BankBench(tmp_path).ready(*PEOPLE, check)
     bank.open_with("ada")
@@ -199,7 +203,9 @@ def test_a_locker_given_while_the_clock_is_in_doubt_gets_its_end_once_the_clock_
     assert held is not None and held.ends_ms == MIDNIGHTS[1]
 
 
-def test_after_seventy_two_hours_without_contact_free_lockers_are_kept_back_but_holders_open_theirs(tmp_path: Path) -> None:
+def test_after_seventy_two_hours_without_contact_free_lockers_are_kept_back_but_holders_open_theirs(
+    tmp_path: Path,
+) -> None:
     term = Rule(rule="term", title="Permanent", groups=("staff",), mode=None)
     bank = BankBench(tmp_path).ready(*PEOPLE, term)
     bank.core.handle([io.ServerSilent(bank.clock.wall)])
@@ -231,7 +237,9 @@ def test_two_people_at_one_door_in_the_same_group_get_one_grant(bank: BankBench)
     assert holder is not None and holder.person == "p_ada"
 
 
-def test_at_the_shared_reader_the_one_locker_that_is_held_opens_and_otherwise_a_small_plain_one_is_given(bank: BankBench) -> None:
+def test_at_the_shared_reader_the_one_locker_that_is_held_opens_and_otherwise_a_small_plain_one_is_given(
+    bank: BankBench,
+) -> None:
     first = said(bank.tap("ada", None))
     assert isinstance(first, Granted) and first.locker == "07"
     bank.see(d07=True)

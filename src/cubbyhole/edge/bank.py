@@ -50,7 +50,7 @@ class Bank:
             lines = wiring(config, bus)
             worker = BusWorker(bus.name, board_bus, lines, self._runner.post)
             self._buses.append(worker)
-            self._workers.update({number: (worker, self._supplies[bus.supply]) for number in lines})
+            self._workers.update(dict.fromkeys(lines, (worker, self._supplies[bus.supply])))
         self._lights = Lights(self._draw)
         self._slots: dict[str, Supply] = {}  # slots that live commands hold, by locker
         self._commands = 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -110,10 +111,8 @@ class BusWorker:
             await self._send_lights()
             quick = mono_ms() < self._quick_until_ms
             if not quick and not self._pulses:
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), IDLE_POLL_S)
-                except TimeoutError:
-                    pass
             self._wake.clear()
 
     async def _send_pulses(self) -> None:

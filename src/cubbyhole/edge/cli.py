@@ -64,5 +64,5 @@ def enrol(
         typer.echo(json.dumps(facts))
     else:
         typer.echo(
-            f"Enrolled as {made.controller} for {', '.join(made.banks)}. Start it with: cubbyhole edge --folder {folder}"
+            f"Enrolled as {made.controller} for {', '.join(made.banks)}. Start it: cubbyhole edge --folder {folder}"
         )

@@ -33,7 +33,7 @@ class SystemClock:
 
 
 def kernel_sync() -> bool:
-    """Whether the kernel says that its clock is disciplined (adjtimex(2) without changes); False where it cannot say."""
+    """Whether the kernel says that its clock is disciplined (adjtimex(2)); False where it cannot say."""
     try:
         buffer = ctypes.create_string_buffer(512)
         return int(ctypes.CDLL(None).adjtimex(buffer)) not in (-1, _TIME_ERROR)
@@ -43,7 +43,8 @@ def kernel_sync() -> bool:
 
 @dataclass(slots=True)
 class ClockJudge:
-    """Turns clock readings into doubt and trust. The offset is what the server taught a clock that nobody disciplines."""
+    """Turns clock readings into doubt and trust. The offset is what the server taught
+    a clock that nobody disciplines."""
 
     trust_rtc: bool
     offset_ms: int = 0

@@ -66,11 +66,21 @@ class BankConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
 
     def settings(self) -> BankSettings:
         return BankSettings(
-            bank=self.id, label=self.label, area=self.area, site=self.site, columns=tuple(self.columns), reader=self.reader,
-            senses_lock=self.senses_lock, senses_occupancy=self.senses_occupancy, drives_lights=self.drives_lights,
-            springs=self.springs, open_within_ms=self.open_within_ms, held_open_ms=self.held_open_ms, pulse_ms=self.pulse_ms,
+            bank=self.id,
+            label=self.label,
+            area=self.area,
+            site=self.site,
+            columns=tuple(self.columns),
+            reader=self.reader,
+            senses_lock=self.senses_lock,
+            senses_occupancy=self.senses_occupancy,
+            drives_lights=self.drives_lights,
+            springs=self.springs,
+            open_within_ms=self.open_within_ms,
+            held_open_ms=self.held_open_ms,
+            pulse_ms=self.pulse_ms,
             trust_rtc=self.trust_rtc,
-        )  # fmt: skip
+        )
 
 
 class ControllerConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
@@ -80,15 +90,20 @@ class ControllerConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True)
 def bus_settings(bus: BusConfig) -> BusSettings:
     """What the driver is given."""
     return BusSettings(
-        port=bus.port, baudrate=bus.baudrate,
+        port=bus.port,
+        baudrate=bus.baudrate,
         boards=tuple(
             BoardSettings(
-                address=b.address, channels=b.channels, door_open_level=b.door_open_level,
-                lock_secured_level=b.lock_secured_level, occupied_level=b.occupied_level, options=b.options,
+                address=b.address,
+                channels=b.channels,
+                door_open_level=b.door_open_level,
+                lock_secured_level=b.lock_secured_level,
+                occupied_level=b.occupied_level,
+                options=b.options,
             )
             for b in bus.board
         ),
-    )  # fmt: skip
+    )
 
 
 def wiring(bank: BankConfig, bus: BusConfig) -> dict[str, Line]:

@@ -73,9 +73,16 @@ class BankCore:
     """One bank. Call `start` once, then `handle` from one thread for ever."""
 
     def __init__(
-        self, settings: io.BankSettings, store: Store, key: Ed25519PrivateKey, controller: str, clock: Clock,
-        mint: Callable[[str], str], boot: str, version: str,
-    ) -> None:  # fmt: skip
+        self,
+        settings: io.BankSettings,
+        store: Store,
+        key: Ed25519PrivateKey,
+        controller: str,
+        clock: Clock,
+        mint: Callable[[str], str],
+        boot: str,
+        version: str,
+    ) -> None:
         self.settings, self._store, self._key, self._controller = (
             settings,
             store,
@@ -147,9 +154,15 @@ class BankCore:
             self._stage(event, None, moment)
         s = self.settings
         configured = ev.BankConfigured(
-            label=s.label, area=s.area, site=s.site, columns=s.columns, reader=s.reader, senses_lock=s.senses_lock,
-            senses_occupancy=s.senses_occupancy, drives_lights=s.drives_lights,
-        )  # fmt: skip
+            label=s.label,
+            area=s.area,
+            site=s.site,
+            columns=s.columns,
+            reader=s.reader,
+            senses_lock=s.senses_lock,
+            senses_occupancy=s.senses_occupancy,
+            drives_lights=s.drives_lights,
+        )
         if loaded is None or self._is_new(configured):
             self._stage(configured, None, moment)
         for grant, number in self.state.open_grants():
@@ -170,8 +183,14 @@ class BankCore:
     def _is_new(self, e: ev.BankConfigured) -> bool:
         b = self.state
         return (b.label, b.area, b.site, b.columns, b.reader, b.senses_lock, b.senses_occupancy) != (
-            e.label, e.area, e.site, e.columns, e.reader, e.senses_lock, e.senses_occupancy,
-        )  # fmt: skip
+            e.label,
+            e.area,
+            e.site,
+            e.columns,
+            e.reader,
+            e.senses_lock,
+            e.senses_occupancy,
+        )
 
     @property
     def epoch(self) -> str:
@@ -344,9 +363,19 @@ class BankCore:
                 continue
             mode = Mode(c.mode) if c.mode in list(Mode) else None
             made = Standing(
-                command=c.command, ordinal=c.ordinal, kind=c.kind, locker=c.locker, reason=c.reason, not_after_ms=c.not_after_ms,
-                needs_directory=c.needs_directory, assignment=c.assignment, person=c.person, mode=mode, ends_ms=c.ends_ms, note=c.note,
-            )  # fmt: skip
+                command=c.command,
+                ordinal=c.ordinal,
+                kind=c.kind,
+                locker=c.locker,
+                reason=c.reason,
+                not_after_ms=c.not_after_ms,
+                needs_directory=c.needs_directory,
+                assignment=c.assignment,
+                person=c.person,
+                mode=mode,
+                ends_ms=c.ends_ms,
+                note=c.note,
+            )
             if is_waiting(self.directory, made):
                 break  # in order: what comes behind waits too, until the directory is here
             for event in execute(self.state, self.directory, made, moment, self._mint).events:
@@ -467,10 +496,18 @@ class BankCore:
             self._change = change
         else:
             was = self._change
-            self._change = change if change.full else DirectoryChange(
-                version=change.version, full=was.full, rows=(*was.rows, *change.rows), deletes=(*was.deletes, *change.deletes),
-                calendar=change.calendar, key=change.key,
-            )  # fmt: skip
+            self._change = (
+                change
+                if change.full
+                else DirectoryChange(
+                    version=change.version,
+                    full=was.full,
+                    rows=(*was.rows, *change.rows),
+                    deletes=(*was.deletes, *change.deletes),
+                    calendar=change.calendar,
+                    key=change.key,
+                )
+            )
         if new_version:
             self._stage(
                 ev.DirectoryApplied(version=r.upto, content_hash=r.content_hash),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import uuid
 from collections.abc import Callable
@@ -124,10 +125,8 @@ async def _ask_to_resume(
                             why=str(error),
                         )
                         told = True
-                    try:
+                    with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stop.wait(), ASK_AGAIN_S)
-                    except TimeoutError:
-                        pass
     finally:
         await link.stop()
     return found

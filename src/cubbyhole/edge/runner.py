@@ -79,5 +79,5 @@ class BankRunner:
                     self._loop.call_soon_threadsafe(self._on_effects, effects)
                 if last:
                     return
-        except BaseException as error:  # noqa: BLE001 - nothing may leave this thread silently: a bank without its core is dead
+        except BaseException as error:
             self._loop.call_soon_threadsafe(self._on_broken, error)

@@ -305,7 +305,10 @@ class JournalReader:
         return taken
 
     def heads(self, epoch: str, first: int, last: int) -> list[Head]:
-        query = "SELECT seq, hash, signature FROM line WHERE epoch=? AND seq BETWEEN ? AND ? AND signature IS NOT NULL ORDER BY seq"
+        query = (
+            "SELECT seq, hash, signature FROM line "
+            "WHERE epoch=? AND seq BETWEEN ? AND ? AND signature IS NOT NULL ORDER BY seq"
+        )
         return [
             Head(seq, line_hash.hex(), signature)
             for seq, line_hash, signature in self._db.execute(query, (epoch, first, last))

@@ -7,6 +7,7 @@ of events is under way at a time, and only what the server has acknowledged is b
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 import zlib
 from collections.abc import Callable
@@ -202,10 +203,8 @@ class Uplink:
 
     async def _pulls(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._pull.wait(), PULL_EVERY_S)
-            except TimeoutError:
-                pass
             self._pull.clear()
             directory = self._core.directory
             have = 0 if self._full else directory.version

@@ -20,5 +20,10 @@ def unknown_credential(bank_key: bytes, canonical: str) -> str:
 
 
 def commitment(salt: bytes, text: str) -> str:
-    """H(salt ‖ text), hex: binds a text without showing it; deleting the salt unbinds it for ever."""
-    return hashlib.sha256(b"cubbyhole-commitment-v1\0" + salt + text.encode()).hexdigest()
+    """H(salt ‖ text), hex: binds a text without showing it; deleting the salt unbinds it for ever.
+
+    ``salt`` has 16 to 255 random bytes. Its length is hashed too: no other salt and text can be shown for the hash.
+    """
+    if not 16 <= len(salt) <= 255:
+        raise ValueError(f"a salt has 16 to 255 bytes, this one has {len(salt)}")
+    return hashlib.sha256(b"cubbyhole-commitment-v1\0" + bytes((len(salt),)) + salt + text.encode()).hexdigest()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+
+from cubbyhole.protocol.fabric.keyfile import write_key_file
 
 
 class UnusableKey(ValueError):
@@ -37,21 +38,7 @@ def load_or_make(path: Path) -> Ed25519PrivateKey:
             raise UnusableKey(f"{path.name}: not a private key ({error}); restore it from a backup") from None
     key = Ed25519PrivateKey.generate()
     text = base64.b64encode(key.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption()))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Written whole under another name first: a power cut must not leave half a key that nobody can replace.
-    draft = path.with_name(path.name + ".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        os.write(descriptor, text)
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-    os.replace(draft, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    write_key_file(path, text)
     return key
 
 

@@ -14,7 +14,7 @@ import logging
 import random
 import secrets
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -44,10 +44,10 @@ FABRIC_TLS_NAME = "fabric.cubbyhole.internal"
 DEFAULT_PORT = 4222
 
 _OPEN_TIMEOUT_S = 3.0  # TCP and TLS; short, because a cut cable swallows the first packets
-_LOGIN_TIMEOUT_S = 11  # a second more than nats-server gives the auth callout
+# While the server starts, nobody may be there yet to answer who may log in, and then nats-server keeps the client
+# waiting for its whole 10 s; so give up sooner at first. In a storm of logins they do take that long.
+_LOGIN_TIMEOUTS_S = (2, 5, 11)
 _FLUSH_TIMEOUT_S = 5
-_BACKOFF_FIRST_S = 0.1
-_BACKOFF_LOST_MAX_S = 2.0
 _BACKOFF_REFUSED_MAX_S = 5.0
 _OUTBOUND_MAX_BYTES = 8 * MAX_PAYLOAD_BYTES
 
@@ -79,6 +79,9 @@ class Credentials:
 class Session:
     """Keeps one connection. ``on_open`` makes the subscriptions of each new connection before it counts as up.
 
+    ``backoff_s`` is the first and the longest pause between attempts. The server's own pauses are the shorter ones, so
+    that after a restart of NATS somebody answers before the banks are back.
+
     ``on_state(connected, reason)`` is called on each change, from the event loop, and must not block or raise.
     """
 
@@ -93,6 +96,7 @@ class Session:
         on_state: Callable[[bool, str], None] | None = None,
         ping_interval_s: int = 1,
         requests_max: int = 64,
+        backoff_s: tuple[float, float] = (0.25, 2.0),
     ) -> None:
         self._endpoint = endpoint
         self._credentials = credentials
@@ -102,6 +106,7 @@ class Session:
         self._on_state = on_state
         self._ping_interval_s = ping_interval_s
         self._requests_max = requests_max
+        self._backoff_s = backoff_s
         self._client: Client | None = None
         self._transport: AbortingTransport | None = None
         self._up = asyncio.Event()
@@ -193,55 +198,58 @@ class Session:
         finally:
             del self._waiting[number]
 
-    async def request_many(
+    async def ask_all(
         self, subject: str, payload: bytes, most: int, first_timeout_s: float, more_timeout_s: float
-    ) -> list[bytes]:
-        """Collect several answers: up to ``first_timeout_s`` for the first, then until none comes for
-        ``more_timeout_s``. Raises as `request` does.
+    ) -> AsyncIterator[bytes]:
+        """The answers of several who listen, as they come: waits ``first_timeout_s`` for the first, then until none
+        comes for ``more_timeout_s``. Raises as `request` does.
         """
         client = self._sendable(payload)
         inbox = f"{self._inbox_prefix}.{secrets.token_hex(8)}"
-        subscription = await client.subscribe(inbox, pending_msgs_limit=most)
-        answers: list[bytes] = []
+        count = 0
+        with _offline_when_closed():
+            subscription = await client.subscribe(inbox, pending_msgs_limit=most)
         try:
             with _offline_when_closed():
                 await client.publish(subject, payload, reply=inbox)
-                while len(answers) < most:
-                    timeout_s = more_timeout_s if answers else first_timeout_s
-                    try:
-                        msg = await subscription.next_msg(timeout=timeout_s)
-                    except nats.errors.TimeoutError:
-                        break
-                    answers.append(_answer(msg, subject))
+            while count < most:
+                try:
+                    with _offline_when_closed():
+                        msg = await subscription.next_msg(timeout=more_timeout_s if count else first_timeout_s)
+                except NoAnswer:
+                    break
+                count += 1
+                yield _answer(msg, subject)
         finally:
             with contextlib.suppress(nats.errors.Error, OSError):
                 await subscription.unsubscribe()
-        if not answers:
+        if not count:
             raise NoAnswer(f"no answer on {subject} within {first_timeout_s:g} s")
-        return answers
 
     # The connection
 
     async def _keep_connected(self) -> None:
-        failures = 0
+        turn = lost = refused = 0
+        first_s, longest_s = self._backoff_s
         try:
             while True:
-                longest_s = _BACKOFF_LOST_MAX_S
                 try:
-                    await self._connect(turn=failures)
-                    failures = 0
+                    await self._connect(turn, lost)
+                    lost = refused = 0
                     await self._until_gone()
                     await self._drop("the connection was lost")
+                    pause_s = first_s
                 except AccessRefused as error:
-                    longest_s = _BACKOFF_REFUSED_MAX_S
+                    # Counted apart: a server that just starts refuses for a moment, after a long time away or not.
+                    pause_s = min(_BACKOFF_REFUSED_MAX_S, first_s * 2 ** min(refused, 10))
+                    refused += 1
                     self._note_failure(error)
                 except (FabricError, OSError) as error:
+                    pause_s = min(longest_s, first_s * 2 ** min(lost, 10))
+                    lost, refused = lost + 1, 0
                     self._note_failure(error)
-                failures += 1
-                pause_s = min(longest_s, _BACKOFF_FIRST_S * 2 ** min(failures - 1, 10))
-                await asyncio.sleep(
-                    pause_s * random.uniform(0.5, 1.0)
-                )  # jitter: a thousand banks must not march in step
+                turn += 1
+                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # jitter: a thousand banks must not march in step
         finally:
             await self._drop("stopped")
 
@@ -260,7 +268,8 @@ class Session:
                     await transport.gone.wait()
                     return
 
-    async def _connect(self, turn: int = 0) -> None:
+    async def _connect(self, turn: int = 0, failures: int = 2) -> None:
+        login_timeout_s = _LOGIN_TIMEOUTS_S[min(failures, 2)]
         url = urlsplit(self._endpoint.urls[turn % len(self._endpoint.urls)])
         host, port = url.hostname or "localhost", url.port or DEFAULT_PORT
         transport = AbortingTransport()
@@ -272,8 +281,8 @@ class Session:
         client = Client()
         client._transport = transport  # the one private thing that we touch: nats-py has no public way in
         try:
-            async with asyncio.timeout(_LOGIN_TIMEOUT_S + _FLUSH_TIMEOUT_S):
-                await self._log_in(client, f"tls://{url.netloc.rpartition('@')[2]}")
+            async with asyncio.timeout(login_timeout_s + _FLUSH_TIMEOUT_S):
+                await self._log_in(client, f"tls://{url.netloc.rpartition('@')[2]}", login_timeout_s)
                 self._client, self._transport = client, transport
                 self._inbox = f"{self._inbox_prefix}.{secrets.token_hex(8)}"
                 await self.subscribe(f"{self._inbox}.*", self._take_answer, pending_max=4 * self._requests_max)
@@ -294,14 +303,14 @@ class Session:
         self._up.set()
         self._tell(True, "connected")
 
-    async def _log_in(self, client: Client, url: str) -> None:
+    async def _log_in(self, client: Client, url: str, timeout_s: int) -> None:
         await client.connect(
             url,
             name=self._name,
             error_cb=self._on_error,
             allow_reconnect=False,
             max_reconnect_attempts=1,
-            connect_timeout=_LOGIN_TIMEOUT_S,
+            connect_timeout=timeout_s,
             ping_interval=self._ping_interval_s,
             max_outstanding_pings=2,
             pending_size=0,
@@ -373,6 +382,8 @@ class Session:
 def _offline_when_closed() -> Iterator[None]:
     try:
         yield
+    except nats.errors.TimeoutError as error:
+        raise NoAnswer("no answer in time") from error
     except nats.errors.MaxPayloadError as error:
         raise TooLarge("the message is larger than this NATS server accepts; nothing was sent") from error
     except (nats.errors.Error, OSError) as error:
@@ -393,4 +404,4 @@ def _answer(msg: Msg, subject: str) -> bytes:
 
 
 def _why(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    return "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

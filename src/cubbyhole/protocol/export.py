@@ -1,0 +1,97 @@
+"""The exported journal: a file of JSON lines that anybody can verify with a public key and no server.
+
+The first record is the manifest. Journal lines travel as text inside their record, so that the very bytes that were
+hashed survive any JSON tool. Records of one epoch stand in the order of its sequence; a head or receipt may stand
+anywhere.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+EXPORT_VERSION = 1
+MAX_RECORD_BYTES = 1024 * 1024
+
+
+class Manifest(msgspec.Struct, tag="manifest", tag_field="record", kw_only=True):
+    """What this file says it is. ``authority`` is the server's public receipt key, base64: a hint, never a proof."""
+
+    v: int
+    bank: str
+    made_ms: int
+    authority: str
+
+
+class KeyRecord(msgspec.Struct, tag="key", tag_field="record", kw_only=True):
+    """The server says: from ``since_ms`` on this journal key is ``controller``'s, for this bank."""
+
+    bank: str
+    controller: str
+    journal_key: str
+    since_ms: int
+    signature: str
+
+
+class LineRecord(msgspec.Struct, tag="line", tag_field="record", kw_only=True):
+    """One journal line, exact text."""
+
+    text: str
+
+
+class HeadRecord(msgspec.Struct, tag="head", tag_field="record", kw_only=True):
+    """The controller's signature over its journal up to ``seq``."""
+
+    epoch: str
+    seq: int
+    hash: str
+    signature: str
+
+
+class ReceiptRecord(msgspec.Struct, tag="receipt", tag_field="record", kw_only=True):
+    """The server's signature that it had the journal up to ``seq`` at ``received_ms``; auditors keep these."""
+
+    bank: str
+    epoch: str
+    seq: int
+    hash: str
+    received_ms: int
+    signature: str
+
+
+class IdentityRecord(msgspec.Struct, tag="identity", tag_field="record", kw_only=True):
+    """Who a pseudonym is: checked against the commitment in `person.bound`. ``salt`` is base64."""
+
+    person: str
+    salt: str
+    identity: str
+
+
+Record = Manifest | KeyRecord | LineRecord | HeadRecord | ReceiptRecord | IdentityRecord
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
+
+
+class RecordError(ValueError):
+    """The text is no record of an export."""
+
+
+def key_text(record: KeyRecord) -> bytes:
+    """What the server signs to say whose a journal key is."""
+    parts = (record.bank, record.controller, record.journal_key, str(record.since_ms))
+    return b"\0".join((b"cubbyhole-key-v1", *(part.encode() for part in parts)))
+
+
+def encode_record(record: Record) -> bytes:
+    """One line of the file, with its end."""
+    return _encoder.encode(record) + b"\n"
+
+
+def decode_record(raw: bytes) -> Record:
+    """Parse one line of the file. Raises RecordError."""
+    if len(raw) > MAX_RECORD_BYTES:
+        raise RecordError(f"a record has at most {MAX_RECORD_BYTES} bytes, this one has {len(raw)}")
+    try:
+        return _decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise RecordError(f"not a record of an export: {error}") from None

@@ -1,0 +1,292 @@
+"""Verifies an exported journal with nothing but the file, a public key and, if there are any, receipts from elsewhere.
+
+What is proved and what is not is part of the answer. Without receipts that were kept outside the operator's reach a
+chain that is intact to line N says nothing about lines behind N, nor about whole epochs that were left out.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from cubbyhole.domain import events as ev
+from cubbyhole.domain.chain import genesis, head_text, link, receipt_text
+from cubbyhole.protocol.digest import commitment
+from cubbyhole.protocol.export import (
+    EXPORT_VERSION,
+    HeadRecord,
+    IdentityRecord,
+    KeyRecord,
+    LineRecord,
+    Manifest,
+    ReceiptRecord,
+    RecordError,
+    decode_record,
+    key_text,
+)  # fmt: skip
+from cubbyhole.protocol.journal import LineError, decode_line
+from cubbyhole.protocol.signing import UnusableKey, is_signed, parse_public
+
+
+class Wrong(Exception):
+    """The first thing that is wrong: ``line`` is the line number in the file (0: no single line)."""
+
+    def __init__(self, line: int, why: str) -> None:
+        super().__init__(why)
+        self.line, self.why = line, why
+
+
+@dataclass(slots=True)
+class Epoch:
+    """One epoch as the file shows it."""
+
+    epoch: str
+    first_file_line: int
+    journal_key: str
+    previous_epoch: str | None
+    previous_seq: int
+    previous_hash: str | None
+    last: int = 0
+    signed: int = 0
+    receipted: int = 0
+    hashes: list[bytes] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What came of it. ``ok`` False: ``line`` and ``why`` name the first wrong line."""
+
+    ok: bool
+    bank: str
+    line: int = 0
+    why: str = ""
+    lines: int = 0
+    epochs: list[Epoch] = field(default_factory=list)
+    proved: list[str] = field(default_factory=list)
+    not_proved: list[str] = field(default_factory=list)
+
+
+def verify(lines: Iterable[bytes], authority: Ed25519PublicKey, receipts: Iterable[ReceiptRecord] = ()) -> Verdict:
+    """Check a whole export. ``receipts`` are the ones that the auditor kept; those in the file count for nothing more
+    than the operator's word. Never raises on bad input: the verdict says what is wrong."""
+    check = _Check(authority, list(receipts))
+    try:
+        for number, raw in enumerate(lines, 1):
+            if raw.strip():
+                check.take(number, raw.rstrip(b"\r\n"))
+        check.finish()
+    except Wrong as wrong:
+        return Verdict(False, check.bank, wrong.line, wrong.why, check.lines, list(check.epochs.values()))
+    return check.verdict()
+
+
+class _Check:
+    def __init__(self, authority: Ed25519PublicKey, receipts: list[ReceiptRecord]) -> None:
+        self.authority, self.kept = authority, receipts
+        self.bank, self.lines = "", 0
+        self.epochs: dict[str, Epoch] = {}
+        self._current: Epoch | None = None
+        self._keys: dict[str, int] = {}  # certified journal key → file line
+        self._heads: list[tuple[int, HeadRecord]] = []
+        self._bound: dict[str, set[str]] = {}
+        self._identities: list[tuple[int, IdentityRecord]] = []
+        self._file_lines: dict[tuple[str, int], int] = {}
+
+    def take(self, number: int, raw: bytes) -> None:
+        try:
+            record = decode_record(raw)
+        except RecordError as error:
+            raise Wrong(number, str(error)) from None
+        if not self.bank and not isinstance(record, Manifest):
+            raise Wrong(number, "the first record must be the manifest")
+        match record:
+            case Manifest():
+                if self.bank:
+                    raise Wrong(number, "a second manifest")
+                if record.v != EXPORT_VERSION:
+                    raise Wrong(number, f"export version {record.v}; this release reads version {EXPORT_VERSION}")
+                self.bank = record.bank
+            case KeyRecord():
+                if record.bank != self.bank or not is_signed(self.authority, key_text(record), record.signature):
+                    raise Wrong(
+                        number, f"the key of controller {record.controller} is not certified by the given public key"
+                    )
+                self._keys[record.journal_key] = number
+            case LineRecord():
+                self._line(number, record.text)
+            case HeadRecord():
+                self._heads.append((number, record))
+            case ReceiptRecord():
+                if not self._is_ours(record):
+                    raise Wrong(number, f"a receipt for line {record.seq} is not signed by the given public key")
+            case IdentityRecord():
+                self._identities.append((number, record))
+
+    def _line(self, number: int, text: str) -> None:
+        raw = text.encode()
+        try:
+            line = decode_line(raw)
+        except LineError as error:
+            raise Wrong(number, str(error)) from None
+        if line.bank != self.bank:
+            raise Wrong(number, f"this line is of bank {line.bank}, the file is of bank {self.bank}")
+        epoch = self._current
+        if epoch is None or line.epoch != epoch.epoch:
+            if line.epoch in self.epochs:
+                raise Wrong(number, f"epoch {line.epoch} goes on after another began: lines were reordered")
+            started = line.event
+            if line.seq != 1 or not isinstance(started, ev.EpochStarted):
+                raise Wrong(
+                    number,
+                    f"epoch {line.epoch} begins with line {line.seq} instead of epoch.started: lines are missing",
+                )
+            epoch = self._current = self.epochs[line.epoch] = Epoch(
+                line.epoch,
+                number,
+                started.journal_key,
+                started.previous_epoch,
+                started.previous_seq,
+                started.previous_hash,
+            )
+            epoch.hashes.append(genesis(self.bank, line.epoch))
+        if line.seq != epoch.last + 1:
+            raise Wrong(number, f"line {line.seq} follows line {epoch.last}: lines are missing, doubled or reordered")
+        epoch.last = line.seq
+        epoch.hashes.append(link(epoch.hashes[-1], raw))
+        self._file_lines[epoch.epoch, line.seq] = number
+        self.lines += 1
+        if isinstance(line.event, ev.PersonBound):
+            self._bound.setdefault(line.event.person, set()).add(line.event.commitment)
+
+    def finish(self) -> None:
+        if not self.bank:
+            raise Wrong(0, "the file is empty")
+        self._check_keys()
+        self._check_heads()
+        self._check_epochs()
+        self._check_receipts()
+        for number, identity in self._identities:
+            self._check_identity(number, identity)
+
+    def _check_keys(self) -> None:
+        for epoch in self.epochs.values():
+            if epoch.journal_key not in self._keys:
+                raise Wrong(epoch.first_file_line, f"epoch {epoch.epoch} is signed with a key that nothing certifies")
+
+    def _check_heads(self) -> None:
+        for number, head in sorted(self._heads, key=lambda h: h[1].seq):
+            epoch = self.epochs.get(head.epoch)
+            if epoch is None:
+                raise Wrong(number, f"a head of epoch {head.epoch}, which is not in the file")
+            if not 1 <= head.seq <= epoch.last:
+                raise Wrong(
+                    number, f"a head for line {head.seq}, but the epoch ends at line {epoch.last}: the tail was cut"
+                )
+            at = self._file_lines[head.epoch, head.seq]
+            found = epoch.hashes[head.seq]
+            if found.hex() != head.hash:
+                raise Wrong(
+                    self._first_after(epoch),
+                    f"lines {epoch.signed + 1} to {head.seq} are not what the controller signed",
+                )
+            try:
+                key = parse_public(epoch.journal_key)
+            except UnusableKey as error:
+                raise Wrong(epoch.first_file_line, str(error)) from None
+            if not is_signed(key, head_text(self.bank, head.epoch, head.seq, found), head.signature):
+                raise Wrong(at, f"the controller's signature on line {head.seq} is false")
+            epoch.signed = head.seq
+        for epoch in self.epochs.values():
+            if epoch.signed < epoch.last:
+                raise Wrong(
+                    self._first_after(epoch),
+                    f"lines {epoch.signed + 1} to {epoch.last} are not signed by the controller",
+                )
+
+    def _first_after(self, epoch: Epoch) -> int:
+        return self._file_lines[epoch.epoch, min(epoch.signed + 1, epoch.last)]
+
+    def _check_epochs(self) -> None:
+        for index, epoch in enumerate(self.epochs.values()):
+            if epoch.previous_epoch is None:
+                if index:
+                    raise Wrong(epoch.first_file_line, f"epoch {epoch.epoch} does not say which epoch it follows")
+                continue
+            before = self.epochs.get(epoch.previous_epoch)
+            if before is None:
+                raise Wrong(epoch.first_file_line, f"epoch {epoch.previous_epoch}, which this one follows, is missing")
+            if epoch.previous_seq > before.last:
+                raise Wrong(
+                    epoch.first_file_line,
+                    f"epoch {before.epoch} had at least {epoch.previous_seq} lines; the file has {before.last}",
+                )
+            if before.hashes[epoch.previous_seq].hex() != epoch.previous_hash:
+                raise Wrong(
+                    epoch.first_file_line,
+                    f"line {epoch.previous_seq} of epoch {before.epoch} is not the one that this epoch follows",
+                )
+
+    def _check_receipts(self) -> None:
+        for receipt in self.kept:
+            if receipt.bank != self.bank:
+                continue
+            if not self._is_ours(receipt):
+                raise Wrong(0, f"the kept receipt for line {receipt.seq} is not signed by the given public key")
+            epoch = self.epochs.get(receipt.epoch)
+            if epoch is None:
+                raise Wrong(0, f"a receipt names epoch {receipt.epoch}, which is missing from the file")
+            if receipt.seq > epoch.last:
+                at = self._file_lines[epoch.epoch, epoch.last]
+                raise Wrong(
+                    at,
+                    f"the server had line {receipt.seq} of this epoch; the file ends at line {epoch.last}: the tail was cut",
+                )
+            if epoch.hashes[receipt.seq].hex() != receipt.hash:
+                at = self._file_lines[epoch.epoch, receipt.seq]
+                raise Wrong(at, f"up to line {receipt.seq} the journal is not the one that the receipt was given for")
+            epoch.receipted = max(epoch.receipted, receipt.seq)
+
+    def _check_identity(self, number: int, identity: IdentityRecord) -> None:
+        try:
+            salt = base64.b64decode(identity.salt, validate=True)
+        except (binascii.Error, ValueError):
+            raise Wrong(number, "the salt is not base64") from None
+        if commitment(salt, identity.identity) not in self._bound.get(identity.person, set()):
+            raise Wrong(number, f"{identity.person} was not bound to this identity: it was swapped")
+
+    def _is_ours(self, receipt: ReceiptRecord) -> bool:
+        try:
+            text = receipt_text(
+                receipt.bank, receipt.epoch, receipt.seq, bytes.fromhex(receipt.hash), receipt.received_ms
+            )
+        except (ValueError, OverflowError):
+            return False
+        return is_signed(self.authority, text, receipt.signature)
+
+    def verdict(self) -> Verdict:
+        proved = [
+            f"{self.lines} lines in {len(self.epochs)} epochs are unchanged, complete between themselves and in order"
+        ]
+        missing: list[str] = []
+        for epoch in self.epochs.values():
+            proved.append(f"epoch {epoch.epoch}: lines 1 to {epoch.last} were signed by the certified controller")
+            if epoch.receipted:
+                proved.append(f"epoch {epoch.epoch}: kept receipts show that it reached line {epoch.receipted}")
+            if epoch.receipted < epoch.last:
+                missing.append(
+                    f"epoch {epoch.epoch}: intact to line {epoch.last}; nothing shows that {epoch.last} is the last"
+                )
+        if not self.kept:
+            missing.append(
+                "no receipts were given: a whole epoch at the end could have been left out, "
+                "or all of it made anew by whoever holds the keys"
+            )
+        if self._identities:
+            proved.append(f"{len(self._identities)} pseudonyms belong to the identities given with them")
+        return Verdict(
+            True, self.bank, lines=self.lines, epochs=list(self.epochs.values()), proved=proved, not_proved=missing
+        )
