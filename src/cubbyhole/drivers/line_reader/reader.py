@@ -22,7 +22,8 @@ READS_HELD_MAX = 32
 class LineReader:
     """Iterate it for ``ReadCredential`` and ``BadRead``; it reconnects by itself and never raises while reading.
 
-    It is iterated once; ``close`` ends it for good. At most 32 reads wait to be taken; further ones are dropped, and said in one ``BadRead``.
+    It is iterated once; ``close`` ends it for good. At most 32 reads wait to be taken; further ones are dropped, and
+    said in one ``BadRead``.
     """
 
     def __init__(self, port: str, baudrate: int, form: Form = "hex") -> None:

@@ -1,0 +1,1 @@
+"""Simulated parts of the world: boards and readers on the wire, and the seeded world."""
