@@ -52,7 +52,6 @@ class BankConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     columns: list[str]
     area: str = ""
     site: str = ""
-    reader: str = "door"
     senses_lock: bool = False
     senses_occupancy: bool = False
     drives_lights: bool = False
@@ -62,7 +61,7 @@ class BankConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     pulse_ms: int = 500
     trust_rtc: bool = False
     bus: list[BusConfig] = []
-    readers: list[ReaderConfig] = msgspec.field(default_factory=list, name="reader_port")
+    reader: list[ReaderConfig] = []
 
     def settings(self) -> BankSettings:
         return BankSettings(
@@ -71,7 +70,7 @@ class BankConfig(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
             area=self.area,
             site=self.site,
             columns=tuple(self.columns),
-            reader=self.reader,
+            reader="door" if any(r.locker is not None for r in self.reader) else "bank",
             senses_lock=self.senses_lock,
             senses_occupancy=self.senses_occupancy,
             drives_lights=self.drives_lights,
@@ -149,6 +148,6 @@ def load(path: Path) -> ControllerConfig:
         wired = [number for bus in bank.bus for number in wiring(bank, bus)]
         if len(set(wired)) != len(wired):
             raise ConfigError(f"{path}: bank {bank.id}: two lines drive the same locker")
-        for number in {r.locker for r in bank.readers if r.locker is not None} - set(numbers):
+        for number in {r.locker for r in bank.reader if r.locker is not None} - set(numbers):
             raise ConfigError(f"{path}: bank {bank.id}: a reader is at locker {number}, which is not there")
     return config

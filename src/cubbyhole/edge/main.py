@@ -82,7 +82,7 @@ async def run(config: ControllerConfig, folder: Path, nats_url: str | None = Non
     await link.start()
     tasks = [asyncio.create_task(bank.run(), name=f"bank {bank.id}") for bank in banks]
     for bank, bank_config in zip(banks, config.bank, strict=True):
-        tasks += [asyncio.create_task(_read(bank, reader)) for reader in bank_config.readers]
+        tasks += [asyncio.create_task(_read(bank, reader)) for reader in bank_config.reader]
     log.info(
         "controller runs",
         controller=enrolment.controller,
