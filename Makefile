@@ -96,7 +96,7 @@ types: setup
 	@$(BIN)/mypy
 
 imports: setup
-	@$(BIN)/lint-imports --no-logo
+	@$(BIN)/lint-imports --no-logo --cache-dir .cache/imports
 
 check: lint types imports
 
@@ -137,5 +137,5 @@ wheel: setup web
 
 # The data folder .cubbyhole stays: it may hold somebody's journal.
 clean:
-	rm -rf .boot .venv .node dist frontend/node_modules src/cubbyhole/ui/static .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .boot .venv .node .cache .hypothesis dist frontend/node_modules src/cubbyhole/ui/static
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

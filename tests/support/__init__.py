@@ -1,0 +1,1 @@
+"""The real parts that tests stand on: PostgreSQL, nats-server, Chromium. Fakes are for the clock and nothing here."""
