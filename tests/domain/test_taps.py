@@ -1,0 +1,424 @@
+"""Who gets which door when somebody taps."""
+
+from __future__ import annotations
+
+import pytest
+
+from cubbyhole.domain import events as ev
+from cubbyhole.domain.decide import GESTURE_AFTER_MS, Denied, Granted, Noted
+from cubbyhole.domain.directory import Row
+from cubbyhole.domain.vocabulary import Alarm, Cause, Contents, Door, Mode, Occupancy, Outcome, Reason, Way
+from tests.domain.bank_in_hand import (
+    DAY_MS,
+    HOUR_MS,
+    MIDNIGHTS,
+    BankInHand,
+    badge,
+    directory_of,
+    people,
+    person,
+    rule,
+    types,
+)
+
+
+def test_a_free_locker_opens_and_is_theirs_until_midnight() -> None:
+    bank = BankInHand()
+    made = bank.tap("ada", "02")
+    assert isinstance(made, Granted)
+    assert made.unlock
+    assert types(made.events) == ["person.bound", "assignment.started", "access.granted"]
+    held = bank.locker("02").assignment
+    assert held is not None
+    assert (held.person, held.mode, held.ends_ms) == ("p_ada", Mode.DAY, MIDNIGHTS[0])
+
+
+def test_the_holder_opens_again_without_a_new_assignment_and_is_bound_once() -> None:
+    bank = BankInHand()
+    bank.take("ada", "02")
+    assert types(bank.tap("ada", "02").events) == ["access.granted"]
+
+
+def test_somebody_else_is_refused_and_the_refusal_is_an_event() -> None:
+    bank = BankInHand()
+    bank.take("ada", "02")
+    assert bank.refused("ben", "02") is Reason.TAKEN
+
+
+def test_the_limit_holds_and_the_rule_that_set_it_is_named() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    assert bank.refused("ada", "02") is Reason.LIMIT_REACHED
+    bank.learn(rule("two", max_lockers=2))
+    bank.take("ada", "02")
+    made = bank.tap("ada", "03")
+    assert isinstance(made, Denied)
+    assert (made.reason, made.rule) == (Reason.LIMIT_REACHED, "two")
+
+
+def test_an_unknown_badge_is_named_by_its_commitment_only() -> None:
+    bank = BankInHand()
+    denied = bank.tap("nobody", "01").events[-1]
+    assert isinstance(denied, ev.TapDenied)
+    assert (denied.reason, denied.credential, denied.person) == (Reason.UNKNOWN_CREDENTIAL, "x_nobody", None)
+
+
+def test_blocked_inactive_and_expired_people_stay_outside() -> None:
+    rows: list[Row] = [person("ada"), badge("ada", blocked=True), person("ben", active=False), badge("ben")]
+    rows += [person("cleo", until_ms=BankInHand().at_ms), badge("cleo"), badge("ghost")]
+    bank = BankInHand(rows=rows)
+    assert bank.refused("ada", "01") is Reason.CREDENTIAL_BLOCKED
+    assert bank.refused("ben", "01") is Reason.PERSON_INACTIVE
+    assert bank.refused("cleo", "01") is Reason.PERSON_INACTIVE
+    assert bank.refused("ghost", "01") is Reason.PERSON_INACTIVE
+
+
+def test_without_a_directory_nobody_gets_anything() -> None:
+    bank = BankInHand()
+    bank.directory.version = 0
+    assert bank.refused("ada", "01") is Reason.NO_DIRECTORY
+
+
+def test_a_locker_that_the_bank_does_not_have_is_said_so() -> None:
+    assert BankInHand().refused("ada", "99") is Reason.UNKNOWN_LOCKER
+
+
+def test_a_rule_keeps_lockers_for_a_group_and_is_named() -> None:
+    it = rule("it-only", only_groups=("it",))
+    bank = BankInHand(rows=[person("ada", "it"), badge("ada"), *people("ben"), it])
+    made = bank.tap("ben", "01")
+    assert isinstance(made, Denied)
+    assert (made.reason, made.rule) == (Reason.NOT_ENTITLED, "it-only")
+    bank.take("ada", "01")
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        (ev.OutOfService(locker="01", reason="hinge"), Reason.OUT_OF_SERVICE),
+        (ev.CheckNeeded(locker="01", why="forced"), Reason.CHECK_FIRST),
+        (ev.OccupancyChanged(locker="01", occupancy=Occupancy.OCCUPIED), Reason.NOT_EMPTY),
+        (ev.DoorOpened(locker="01"), Reason.DOOR_OPEN),
+        (ev.LinkLost(link="bus", lockers=("01",)), Reason.DOOR_UNKNOWN),
+        (ev.DoorForced(locker="01"), Reason.ALARM),
+    ],
+)
+def test_a_locker_that_is_not_surely_free_is_not_given(event: ev.Event, reason: Reason) -> None:
+    bank = BankInHand()
+    bank.fold(event)
+    assert bank.refused("ada", "01") is reason
+    assert bank.locker("01").assignment is None
+
+
+def test_a_door_that_was_never_read_is_not_given() -> None:
+    assert BankInHand(seen=False).refused("ada", "01") is Reason.DOOR_UNKNOWN
+
+
+def test_holders_open_their_own_out_of_service_or_alarmed_locker_but_not_a_blind_one() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    bank.fold(ev.OutOfService(locker="01", reason="hinge"), ev.DoorForced(locker="01"), ev.DoorClosed(locker="01"))
+    bank.take("ada", "01")
+    assert bank.locker("01").alarm is None, "its holder has looked"
+    bank.fold(ev.LinkLost(link="bus", lockers=("01",)))
+    assert bank.refused("ada", "01") is Reason.DOOR_UNKNOWN
+
+
+def test_an_open_door_needs_no_pulse() -> None:
+    bank = BankInHand()
+    made = bank.tap_and_open("ada", "01")
+    again = bank.tap("ada", "01")
+    assert isinstance(again, Granted)
+    assert not again.unlock
+    assert again.grant != made.grant
+    assert types(again.events) == ["access.granted", "unlock.settled"]
+    assert bank.state.open_grants() == []
+
+
+def test_one_pulse_at_a_time_and_no_assignment_beside_a_refusal() -> None:
+    bank = BankInHand()
+    assert isinstance(bank.remote_open("01"), Granted)
+    made = bank.tap("ada", "01")
+    assert isinstance(made, Denied)
+    assert made.reason is Reason.BUSY
+    assert "assignment.started" not in types(made.events), "or she would hold what did not open"
+    assert bank.locker("01").assignment is None
+
+
+# -- the end of the day ---------------------------------------------------------------------------------------------
+
+
+def test_a_right_ends_when_it_is_used_too_late_not_when_a_timer_comes() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    bank.at_ms = MIDNIGHTS[0]
+    made = bank.tap("ben", "01")
+    assert isinstance(made, Granted)
+    ended = made.events[0]
+    assert isinstance(ended, ev.AssignmentEnded)
+    assert (ended.cause, ended.ended_ms, ended.person) == (Cause.EXPIRED, MIDNIGHTS[0], "p_ada")
+    held = bank.locker("01").assignment
+    assert held is not None
+    assert held.person == "p_ben"
+
+
+def test_a_right_is_good_until_the_last_millisecond() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    bank.at_ms = MIDNIGHTS[0] - 1
+    assert bank.refused("ben", "01") is Reason.TAKEN
+    assert types(bank.tap("ada", "01").events) == ["access.granted"]
+
+
+def test_the_same_person_gets_a_new_day_at_the_same_locker() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    first = bank.locker("01").assignment
+    bank.at_ms = MIDNIGHTS[0] + HOUR_MS
+    assert types(bank.tap("ada", "01").events) == ["assignment.ended", "assignment.started", "access.granted"]
+    second = bank.locker("01").assignment
+    assert first is not None
+    assert second is not None
+    assert first.assignment != second.assignment
+    assert second.ends_ms == MIDNIGHTS[1]
+
+
+def test_a_due_locker_elsewhere_does_not_count_against_the_limit() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    bank.at_ms = MIDNIGHTS[0]
+    bank.take("ada", "02")
+
+
+def test_where_the_rule_says_check_first_the_former_holder_fetches_and_nobody_else_gets_it() -> None:
+    bank = BankInHand(rows=[*people("ada", "ben"), rule("look", contents=Contents.CHECK)])
+    bank.take("ada", "01")
+    bank.at_ms = MIDNIGHTS[0]
+    bank.tick()
+    assert bank.locker("01").check == "contents_unknown"
+    assert bank.refused("ben", "01") is Reason.CHECK_FIRST
+    made = bank.tap_and_open("ada", "01")
+    granted = next(e for e in made.events if isinstance(e, ev.AccessGranted))
+    assert (granted.way, granted.assignment, granted.rule) == (Way.RETRIEVE, None, "look")
+    assert bank.locker("01").assignment is None
+
+
+def test_a_former_holder_over_the_limit_still_fetches_what_is_inside() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    bank.at_ms = MIDNIGHTS[0]
+    bank.tick()
+    bank.take("ada", "02")
+    granted = next(e for e in bank.tap("ada", "01").events if isinstance(e, ev.AccessGranted))
+    assert granted.way is Way.RETRIEVE
+
+
+def test_a_former_holder_who_lost_the_entitlement_still_fetches_what_is_inside() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    bank.at_ms = MIDNIGHTS[0]
+    bank.tick()
+    bank.learn(rule("it-only", only_groups=("it",)))
+    granted = next(e for e in bank.tap("ada", "01").events if isinstance(e, ev.AccessGranted))
+    assert granted.way is Way.RETRIEVE
+
+
+def test_a_former_holder_is_not_let_into_a_door_that_the_bank_cannot_see() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    bank.at_ms = MIDNIGHTS[0]
+    bank.tick()
+    bank.fold(ev.LinkLost(link="bus", lockers=("01",)))
+    assert bank.refused("ada", "01") is Reason.DOOR_UNKNOWN
+
+
+def test_a_former_holder_has_no_right_once_somebody_took_it_or_where_it_was_empty() -> None:
+    bank = BankInHand(senses_occupancy=True)
+    bank.take("ada", "01")
+    bank.sense("01", Occupancy.EMPTY)
+    bank.at_ms = MIDNIGHTS[0]
+    bank.tick()
+    assert bank.locker("01").former is None
+    bank.take("ben", "02")
+    bank.at_ms = MIDNIGHTS[1]
+    bank.tick()
+    bank.take("cleo", "02")
+    assert bank.refused("ben", "02") is Reason.TAKEN
+
+
+def test_an_operator_ends_it_and_the_things_inside_stay_the_former_holders() -> None:
+    bank = BankInHand(senses_occupancy=True)
+    bank.take("ada", "01")
+    bank.sense("01", Occupancy.OCCUPIED)
+    ended = bank.end("01", Cause.OPERATOR)
+    assert (ended.former_may_open, ended.check, ended.ended_ms) == (True, "not_empty", bank.at_ms)
+    assert bank.refused("ben", "01") is Reason.CHECK_FIRST
+    assert isinstance(bank.tap("ada", "01"), Granted)
+
+
+# -- the bank's shared reader ---------------------------------------------------------------------------------------
+
+
+def test_at_the_shared_reader_the_smallest_plain_locker_is_given_then_ones_own_opens() -> None:
+    bank = BankInHand()
+    assert bank.take("ada", None) == "01", "05 is smaller, but low, and stays for those who need it"
+    assert bank.take("ada", None) == "01"
+    assert bank.take("ben", None) == "02"
+
+
+def test_at_the_shared_reader_several_lockers_need_a_choice() -> None:
+    bank = BankInHand(rows=[*people("ada"), rule("two", max_lockers=2)])
+    bank.take("ada", "01")
+    bank.take("ada", "02")
+    assert bank.refused("ada", None) is Reason.SEVERAL_LOCKERS
+
+
+def test_at_the_shared_reader_yesterdays_things_come_first_and_then_a_new_locker() -> None:
+    bank = BankInHand(rows=[*people("ada", "ben"), rule("look", contents=Contents.CHECK)])
+    bank.take("ada", "03")
+    bank.at_ms = MIDNIGHTS[0] + 8 * HOUR_MS  # no timer has ended it
+    made = bank.tap_and_open("ada", None)
+    assert made.locker == "03"
+    assert types(made.events)[0] == "assignment.ended"
+    bank.fold(ev.DoorClosed(locker="03"))
+    assert bank.take("ada", None) == "01"
+
+
+def test_at_the_shared_reader_a_full_bank_and_a_bank_for_others_are_told_apart() -> None:
+    bank = BankInHand(rows=[person("ada", "it"), badge("ada"), *people("ben")], columns=("M",))
+    bank.learn(rule("it-only", only_groups=("it",)))
+    assert bank.refused("ben", None) is Reason.NOT_ENTITLED
+    bank.take("ada", None)
+    assert bank.refused("ben", None) is Reason.NOTHING_FREE
+
+
+# -- without the server, without the time ---------------------------------------------------------------------------
+
+
+def test_offline_free_lockers_are_given_for_three_days_and_own_ones_open_for_thirty() -> None:
+    bank = BankInHand()
+    bank.learn(rule("long", mode=Mode.PERMANENT))
+    bank.fold(ev.ContactLost(last_ms=bank.at_ms))
+    bank.take("ada", "01")
+    bank.at_ms += 72 * HOUR_MS
+    bank.take("ben", "02")
+    bank.at_ms += 1
+    assert bank.refused("cleo", "03") is Reason.OFFLINE_TOO_LONG
+    bank.at_ms += 27 * DAY_MS - 1
+    bank.take("ada", "01")
+    bank.at_ms += 1
+    assert bank.refused("ada", "01") is Reason.OFFLINE_TOO_LONG
+    bank.fold(ev.ContactRestored(lost_ms=0))
+    bank.take("ada", "01")
+
+
+def test_a_grant_without_the_server_says_so() -> None:
+    bank = BankInHand()
+    bank.fold(ev.ContactLost(last_ms=bank.at_ms))
+    granted = bank.tap("ada", "01").events[-1]
+    assert isinstance(granted, ev.AccessGranted)
+    assert granted.offline
+
+
+def test_when_the_calendar_has_run_out_no_day_locker_is_given() -> None:
+    bank = BankInHand()
+    bank.directory = directory_of(bank.rows, midnights=())
+    assert bank.refused("ada", "01") is Reason.OFFLINE_TOO_LONG
+
+
+def test_in_doubt_of_the_clock_nothing_ends_early_and_visitors_wait() -> None:
+    rows = [*people("ada", "ben"), person("vera", until_ms=MIDNIGHTS[5]), badge("vera")]
+    bank = BankInHand(rows=rows)
+    bank.take("ada", "01")
+    bank.take("vera", "02")
+    bank.fold(ev.ClockDoubted(why="jump", offset_ms=0))
+    bank.at_ms = MIDNIGHTS[0] + HOUR_MS
+    assert bank.tick() == []
+    bank.take("ada", "01")
+    assert bank.refused("ben", "01") is Reason.TAKEN
+    assert bank.refused("vera", "02") is Reason.CLOCK_IN_DOUBT
+
+
+def test_an_assignment_given_in_doubt_gets_its_end_once_the_clock_is_trusted() -> None:
+    bank = BankInHand()
+    bank.fold(ev.ClockDoubted(why="jump", offset_ms=0))
+    bank.take("ada", "01")
+    held = bank.locker("01").assignment
+    assert held is not None
+    assert (held.ends_ms, held.timed) == (None, False)
+    assert bank.tick() == []
+    bank.fold(ev.ClockTrusted(source="server"))
+    assert types(bank.tick()) == ["assignment.timed"]
+    held = bank.locker("01").assignment
+    assert held is not None
+    assert (held.ends_ms, held.timed) == (MIDNIGHTS[0], True)
+    assert bank.tick() == []
+
+
+# -- the release gesture --------------------------------------------------------------------------------------------
+
+
+def test_a_second_tap_at_the_open_door_arms_the_release_and_a_third_disarms_it() -> None:
+    bank = BankInHand()
+    bank.tap_and_open("ada", "01")
+    assert isinstance(bank.tap("ada", "01", again=True), Granted), "too soon: that is impatience"
+    bank.at_ms += GESTURE_AFTER_MS
+    made = bank.tap("ada", "01", again=True)
+    assert isinstance(made, Noted)
+    assert made.armed
+    assert bank.locker("01").armed
+    made = bank.tap("ada", "01", again=True)
+    assert isinstance(made, Noted)
+    assert not bank.locker("01").armed
+
+
+def test_somebody_elses_badge_at_the_open_door_releases_nothing() -> None:
+    bank = BankInHand()
+    bank.tap_and_open("ada", "01")
+    bank.at_ms += GESTURE_AFTER_MS
+    assert isinstance(bank.tap("ben", "01", again=True), Denied)
+    assert not bank.locker("01").armed
+
+
+# -- opening from afar ----------------------------------------------------------------------------------------------
+
+
+def test_an_operator_opens_any_door_with_a_reason_and_the_holder_keeps_the_locker() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    made = bank.remote_open("01")
+    assert isinstance(made, Granted)
+    granted = made.events[0]
+    assert isinstance(granted, ev.AccessGranted)
+    assert (granted.way, granted.reason, granted.person) == (Way.COMMAND, "desk", None)
+    assert types(made.events) == ["access.granted", "command.done"]
+    assert bank.locker("01").assignment is not None
+
+
+def test_a_door_is_not_opened_from_afar_blindly_twice_at_once_or_against_the_rule() -> None:
+    bank = BankInHand(rows=[person("ada", "board"), badge("ada"), rule("no", groups=("board",), remote_open=False)])
+    assert isinstance(bank.remote_open("01"), Granted)
+    for number, reason in (("01", Reason.BUSY), ("77", Reason.UNKNOWN_LOCKER)):
+        made = bank.remote_open(number)
+        assert isinstance(made, Denied)
+        assert made.reason is reason
+        assert types(made.events) == ["command.done"]
+    bank.take("ada", "02")
+    made = bank.remote_open("02")
+    assert isinstance(made, Denied)
+    assert made.reason is Reason.NOT_ALLOWED_REMOTELY, "the rule of the holder's group counts"
+    bank.fold(ev.LinkLost(link="bus", lockers=("03",)))
+    made = bank.remote_open("03")
+    assert isinstance(made, Denied)
+    assert made.reason is Reason.DOOR_UNKNOWN
+
+
+def test_a_jammed_door_raises_an_alarm_that_opening_by_its_holder_clears() -> None:
+    bank = BankInHand()
+    made = bank.tap("ada", "01")
+    assert isinstance(made, Granted)
+    bank.fold(ev.UnlockSettled(grant=made.grant, locker="01", outcome=Outcome.JAMMED))
+    assert bank.locker("01").alarm is Alarm.JAMMED
+    bank.take("ada", "01")
+    assert bank.locker("01").alarm is None
+    assert bank.locker("01").door is Door.CLOSED
