@@ -262,7 +262,7 @@ class BankCore:
         tap = Tap(
             item.locker,
             digest,
-            unknown_credential(key, item.canonical),
+            "" if digest in self.directory.credentials else unknown_credential(key, item.canonical),
             self._is_again(item, digest, moment),
         )
         if moment.mono_ms - item.mono_ms > io.TAP_LIVES_MS:

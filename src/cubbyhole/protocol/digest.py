@@ -11,12 +11,12 @@ def credential_digest(bank_key: bytes, canonical: str) -> str:
 
     ``canonical`` is the form of `domain.credential`. One bank's digests tell nothing at another bank.
     """
-    return hmac.new(bank_key, b"credential\0" + canonical.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(bank_key, b"credential\0" + canonical.encode(), "sha256").hex()
 
 
 def unknown_credential(bank_key: bytes, canonical: str) -> str:
     """How the journal names a badge that is on no file: comparable within one bank, not reversible without its key."""
-    return "x_" + hmac.new(bank_key, b"unknown\0" + canonical.encode(), hashlib.sha256).hexdigest()[:24]
+    return "x_" + hmac.digest(bank_key, b"unknown\0" + canonical.encode(), "sha256").hex()[:24]
 
 
 def commitment(salt: bytes, text: str) -> str:
