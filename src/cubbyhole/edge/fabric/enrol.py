@@ -30,15 +30,10 @@ from cubbyhole.protocol.enrolment import (
     parse_code,
     proof_message,
 )
-from cubbyhole.protocol.fabric.errors import FabricError, Refused
+from cubbyhole.protocol.fabric.errors import AccessRefused, FabricError, Refused
 from cubbyhole.protocol.fabric.keyfile import write_key_file
-from cubbyhole.protocol.fabric.session import (
-    DEFAULT_PORT,
-    AccessRefused,
-    Credentials,
-    Endpoint,
-    Session,
-)
+from cubbyhole.protocol.fabric.login import DEFAULT_PORT, Credentials, Endpoint
+from cubbyhole.protocol.fabric.session import Session
 from cubbyhole.protocol.fabric.transport import trust_only
 
 AUTHORITY_FILE = "authority.pem"

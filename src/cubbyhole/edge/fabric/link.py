@@ -8,8 +8,9 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from cubbyhole.edge.fabric.enrol import Enrolment
 from cubbyhole.protocol import subjects
+from cubbyhole.protocol.fabric.login import Credentials, Endpoint
 from cubbyhole.protocol.fabric.serving import Serving
-from cubbyhole.protocol.fabric.session import Credentials, Endpoint, Session
+from cubbyhole.protocol.fabric.session import Session
 from cubbyhole.protocol.fabric.transport import trust_only
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,10 @@ class Offline(FabricError):
     """There is no connection, or it was lost before the answer came. Nothing is sent later by itself."""
 
 
+class AccessRefused(FabricError):
+    """The server does not accept this key or code."""
+
+
 class NobodyThere(FabricError):
     """The connection is up, but nobody listens at the other end; nobody received the message."""
 

@@ -13,10 +13,7 @@ import itertools
 import logging
 import random
 import secrets
-import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 import nats.errors
@@ -24,6 +21,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from cubbyhole.protocol.fabric.errors import (
+    AccessRefused,
     FabricError,
     NoAnswer,
     NobodyThere,
@@ -33,47 +31,22 @@ from cubbyhole.protocol.fabric.errors import (
     TooLarge,
     TooMany,
 )
-from cubbyhole.protocol.fabric.transport import AbortingTransport
+from cubbyhole.protocol.fabric.login import Connection, Credentials, Endpoint, in_our_words, log_in
 from cubbyhole.protocol.messages import Trouble
 from cubbyhole.protocol.subjects import MAX_PAYLOAD_BYTES
 
 log = logging.getLogger(__name__)
 
 ERROR_HEADER = "Cubbyhole-Error"  # an answer with this header has a `Trouble` for its body
-FABRIC_TLS_NAME = "fabric.cubbyhole.internal"
-DEFAULT_PORT = 4222
 
-_OPEN_TIMEOUT_S = 3.0  # TCP and TLS; short, because a cut cable swallows the first packets
 # While the server starts, nobody may be there yet to answer who may log in, and then nats-server keeps the client
 # waiting for its whole 10 s; so give up sooner at first. In a storm of logins they do take that long.
-_LOGIN_TIMEOUTS_S = (2, 5, 11)
+_LOGIN_TIMEOUTS_S = (1, 3, 11)
 _FLUSH_TIMEOUT_S = 5
 _BACKOFF_REFUSED_MAX_S = 5.0
 _OUTBOUND_MAX_BYTES = 8 * MAX_PAYLOAD_BYTES
 
 Subscriber = Callable[[Msg], Awaitable[None]]
-
-
-class AccessRefused(FabricError):
-    """The server does not accept this key or code."""
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """Where NATS listens (``tls://host:port``, one per node), and by which authority and name it is recognised."""
-
-    urls: tuple[str, ...]
-    tls: ssl.SSLContext
-    tls_name: str = FABRIC_TLS_NAME
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """Either an nkey seed, or a user and password (only for enrolling)."""
-
-    seed: str | None = None
-    user: str | None = None
-    password: str | None = None
 
 
 class Session:
@@ -107,8 +80,7 @@ class Session:
         self._ping_interval_s = ping_interval_s
         self._requests_max = requests_max
         self._backoff_s = backoff_s
-        self._client: Client | None = None
-        self._transport: AbortingTransport | None = None
+        self._connection: Connection | None = None
         self._up = asyncio.Event()
         self._inbox = ""
         self._waiting: dict[str, tuple[str, asyncio.Future[Msg]]] = {}
@@ -134,10 +106,10 @@ class Session:
     async def stop(self) -> None:
         """Deliver what was sent, then close. Afterwards every request raises Offline."""
         task, self._task = self._task, None
-        client = self._client
-        if client is not None and self.connected:
+        connection = self._connection
+        if connection is not None and self.connected:
             with contextlib.suppress(nats.errors.Error, OSError):
-                await client.flush(timeout=1)
+                await connection.all_sent(timeout_s=1)
         if task is not None:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -148,7 +120,7 @@ class Session:
         await self._connect()
 
     async def disconnect(self) -> None:
-        """End the connection that exists now; a started session makes the next one."""
+        """End what `connect_once` made."""
         await self._drop("closed")
 
     async def wait_connected(self, timeout_s: float) -> None:
@@ -161,19 +133,19 @@ class Session:
 
     async def subscribe(self, subject: str, take: Subscriber, *, queue: str = "", pending_max: int = 256) -> None:
         """Listen on the present connection only; call it from ``on_open``. Beyond ``pending_max`` messages are lost."""
-        client = self._client
-        if client is None:
+        connection = self._connection
+        if connection is None:
             raise Offline(self._reason)
         limit_bytes = min(pending_max, 64) * MAX_PAYLOAD_BYTES
-        with _offline_when_closed():
-            await client.subscribe(
+        with in_our_words():
+            await connection.client.subscribe(
                 subject, queue, cb=take, pending_msgs_limit=pending_max, pending_bytes_limit=limit_bytes
             )
 
     async def publish(self, subject: str, payload: bytes, headers: dict[str, str] | None = None) -> None:
         """Send without an answer; raises Offline, TooLarge."""
         client = self._sendable(payload)
-        with _offline_when_closed():
+        with in_our_words():
             await client.publish(subject, payload, headers=headers)
 
     async def request(self, subject: str, payload: bytes, timeout_s: float) -> bytes:
@@ -190,7 +162,7 @@ class Session:
         self._waiting[number] = (subject, future)
         try:
             async with asyncio.timeout(timeout_s):
-                with _offline_when_closed():
+                with in_our_words():
                     await client.publish(subject, payload, reply=f"{self._inbox}.{number}")
                 return _answer(await future, subject)
         except TimeoutError:
@@ -207,14 +179,14 @@ class Session:
         client = self._sendable(payload)
         inbox = f"{self._inbox_prefix}.{secrets.token_hex(8)}"
         count = 0
-        with _offline_when_closed():
+        with in_our_words():
             subscription = await client.subscribe(inbox, pending_msgs_limit=most)
         try:
-            with _offline_when_closed():
+            with in_our_words():
                 await client.publish(subject, payload, reply=inbox)
             while count < most:
                 try:
-                    with _offline_when_closed():
+                    with in_our_words():
                         msg = await subscription.next_msg(timeout=more_timeout_s if count else first_timeout_s)
                 except NoAnswer:
                     break
@@ -229,27 +201,35 @@ class Session:
     # The connection
 
     async def _keep_connected(self) -> None:
-        turn = lost = refused = 0
+        # Each kind of failure has its own count: a server that just starts refuses or keeps silent for a moment, and
+        # it does not matter then how long it was away before.
+        turn = lost = silent = refused = 0
         first_s, longest_s = self._backoff_s
         try:
             while True:
                 try:
-                    await self._connect(turn, lost)
-                    lost = refused = 0
-                    await self._until_gone()
+                    await self._connect(turn, _LOGIN_TIMEOUTS_S[min(silent, 2)])
+                    lost = silent = refused = 0
+                    if self._connection is not None:
+                        await self._connection.until_gone()
                     await self._drop("the connection was lost")
                     pause_s = first_s
                 except AccessRefused as error:
-                    # Counted apart: a server that just starts refuses for a moment, after a long time away or not.
                     pause_s = min(_BACKOFF_REFUSED_MAX_S, first_s * 2 ** min(refused, 10))
                     refused += 1
+                    self._note_failure(error)
+                except NoAnswer as error:
+                    pause_s = first_s
+                    silent += 1
                     self._note_failure(error)
                 except (FabricError, OSError) as error:
                     pause_s = min(longest_s, first_s * 2 ** min(lost, 10))
                     lost, refused = lost + 1, 0
                     self._note_failure(error)
                 turn += 1
-                await asyncio.sleep(pause_s * random.uniform(0.5, 1.0))  # jitter: a thousand banks must not march in step
+                await asyncio.sleep(
+                    pause_s * random.uniform(0.5, 1.0)
+                )  # jitter: a thousand banks must not march in step
         finally:
             await self._drop("stopped")
 
@@ -259,71 +239,33 @@ class Session:
             self._reason = reason
             log.info("%s: %s; trying again", self._name, reason)
 
-    async def _until_gone(self) -> None:
-        transport, client = self._transport, self._client
-        assert transport is not None and client is not None
-        while not client.is_closed:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await transport.gone.wait()
-                    return
-
-    async def _connect(self, turn: int = 0, failures: int = 2) -> None:
-        login_timeout_s = _LOGIN_TIMEOUTS_S[min(failures, 2)]
-        url = urlsplit(self._endpoint.urls[turn % len(self._endpoint.urls)])
-        host, port = url.hostname or "localhost", url.port or DEFAULT_PORT
-        transport = AbortingTransport()
+    async def _connect(self, turn: int = 0, login_timeout_s: int = _LOGIN_TIMEOUTS_S[-1]) -> None:
+        self._connection = connection = await log_in(
+            self._endpoint,
+            turn,
+            self._credentials,
+            name=self._name,
+            inbox_prefix=self._inbox_prefix,
+            ping_interval_s=self._ping_interval_s,
+            timeout_s=login_timeout_s,
+            on_error=self._on_error,
+        )
+        self._inbox = f"{self._inbox_prefix}.{secrets.token_hex(8)}"
         try:
-            await transport.open(host, port, self._endpoint.tls, self._endpoint.tls_name, _OPEN_TIMEOUT_S)
-        except (OSError, asyncio.IncompleteReadError) as error:
-            transport.abort()
-            raise Offline(f"cannot reach {host}:{port}: {_why(error)}") from error
-        client = Client()
-        client._transport = transport  # the one private thing that we touch: nats-py has no public way in
-        try:
-            async with asyncio.timeout(login_timeout_s + _FLUSH_TIMEOUT_S):
-                await self._log_in(client, f"tls://{url.netloc.rpartition('@')[2]}", login_timeout_s)
-                self._client, self._transport = client, transport
-                self._inbox = f"{self._inbox_prefix}.{secrets.token_hex(8)}"
-                await self.subscribe(f"{self._inbox}.*", self._take_answer, pending_max=4 * self._requests_max)
-                if self._on_open is not None:
-                    await self._on_open(self)
-                await client.flush(timeout=_FLUSH_TIMEOUT_S)  # the subscriptions are in force when this returns
-        except BaseException as error:
-            transport.abort()
-            await self._drop("the connection could not be made")
-            if isinstance(error, (nats.errors.Error, OSError)):
-                if "authorization" in str(error).lower():
-                    raise AccessRefused(
-                        "the server does not accept this key or code (authorization refused)"
-                    ) from error
-                raise Offline(f"cannot log in at {host}:{port}: {_why(error)}") from error
+            await self.subscribe(f"{self._inbox}.*", self._take_answer, pending_max=4 * self._requests_max)
+            if self._on_open is not None:
+                await self._on_open(self)
+            with in_our_words():
+                await connection.all_sent(_FLUSH_TIMEOUT_S)  # the subscriptions are in force when this returns
+        except BaseException:
+            await self._drop("the connection was lost while it was made")
             raise
         self._reason = ""
         self._up.set()
         self._tell(True, "connected")
 
-    async def _log_in(self, client: Client, url: str, timeout_s: int) -> None:
-        await client.connect(
-            url,
-            name=self._name,
-            error_cb=self._on_error,
-            allow_reconnect=False,
-            max_reconnect_attempts=1,
-            connect_timeout=timeout_s,
-            ping_interval=self._ping_interval_s,
-            max_outstanding_pings=2,
-            pending_size=0,
-            inbox_prefix=self._inbox_prefix,
-            tls=self._endpoint.tls,
-            nkeys_seed_str=self._credentials.seed,
-            user=self._credentials.user,
-            password=self._credentials.password,
-        )
-
     async def _drop(self, reason: str) -> None:
-        client, transport = self._client, self._transport
-        self._client = self._transport = None
+        connection, self._connection = self._connection, None
         was_up = self.connected
         self._up.clear()
         if was_up:
@@ -331,13 +273,12 @@ class Session:
         for _, future in self._waiting.values():
             if not future.done():
                 future.set_exception(Offline(f"{reason} before the answer came"))
-        if transport is not None:
-            transport.abort()
+        if connection is not None:
+            connection.transport.abort()
         if was_up:
             self._tell(False, reason)
-        if client is not None and not client.is_closed:
-            with contextlib.suppress(nats.errors.Error, OSError):
-                await client.close()
+        if connection is not None:
+            await connection.close()
 
     def _tell(self, connected: bool, reason: str) -> None:
         log.info("%s: %s", self._name, reason)
@@ -352,9 +293,10 @@ class Session:
                 f"a message of {len(payload)} bytes was not sent: the fabric carries up to {MAX_PAYLOAD_BYTES} bytes;"
                 " send it in smaller parts"
             )
-        client = self._client
-        if client is None or not self.connected or not client.is_connected:
+        connection = self._connection
+        if connection is None or not self.connected or not connection.client.is_connected:
             raise Offline(f"not connected: {self._reason or 'the connection is being lost'}")
+        client = connection.client
         if client.pending_data_size > _OUTBOUND_MAX_BYTES:
             raise TooMany("the connection is too slow for what is being sent; try again shortly")
         return client
@@ -378,18 +320,6 @@ class Session:
             log.debug("%s: %s", self._name, text or type(error).__name__)
 
 
-@contextlib.contextmanager
-def _offline_when_closed() -> Iterator[None]:
-    try:
-        yield
-    except nats.errors.TimeoutError as error:
-        raise NoAnswer("no answer in time") from error
-    except nats.errors.MaxPayloadError as error:
-        raise TooLarge("the message is larger than this NATS server accepts; nothing was sent") from error
-    except (nats.errors.Error, OSError) as error:
-        raise Offline(f"not connected: {_why(error)}") from error
-
-
 def _answer(msg: Msg, subject: str) -> bytes:
     headers = msg.headers or {}
     if headers.get("Status") == "503":
@@ -401,7 +331,3 @@ def _answer(msg: Msg, subject: str) -> bytes:
             trouble = Trouble(error=headers[ERROR_HEADER], detail="the rest of the answer cannot be read")
         raise Refused(trouble.error, trouble.detail)
     return msg.data
-
-
-def _why(error: BaseException) -> str:
-    return "no answer in time" if isinstance(error, TimeoutError) else str(error) or type(error).__name__

@@ -65,7 +65,13 @@ class AbortingTransport(Transport):
         return await self._open_reader().read(buffer_size)
 
     async def readline(self) -> bytes:
-        return await self._open_reader().readline()
+        """The next line of the login, which is all that nats-py reads by lines.
+
+        nats-server may ping while it is still deciding whom it lets in; nats-py would take that for a yes.
+        """
+        while (line := await self._open_reader().readline()).strip() == b"PING":
+            self.write(b"PONG\r\n")
+        return line
 
     async def drain(self) -> None:
         try:

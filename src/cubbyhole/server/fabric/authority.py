@@ -20,7 +20,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from cubbyhole.protocol import signing
 from cubbyhole.protocol.enrolment import fingerprint_of
 from cubbyhole.protocol.fabric.keyfile import write_key_file
-from cubbyhole.protocol.fabric.session import FABRIC_TLS_NAME
+from cubbyhole.protocol.fabric.login import FABRIC_TLS_NAME
 from cubbyhole.protocol.fabric.transport import trust_only
 
 AUTHORITY_YEARS = 30

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
 import logging
@@ -15,8 +16,9 @@ from cubbyhole.protocol import signing, subjects
 from cubbyhole.protocol.enrolment import BANKS_MAX, EnrolReply, EnrolRequest, proof_message
 from cubbyhole.protocol.fabric import nkey
 from cubbyhole.protocol.fabric.errors import FabricError, NobodyThere, Offline, Refused
+from cubbyhole.protocol.fabric.login import Credentials, Endpoint
 from cubbyhole.protocol.fabric.serving import Serving
-from cubbyhole.protocol.fabric.session import Credentials, Endpoint, Session
+from cubbyhole.protocol.fabric.session import Session
 from cubbyhole.server.fabric.callout import Callout, Registry
 from cubbyhole.server.fabric.keys import FabricKeys
 from cubbyhole.server.fabric.presence import Presence, PresenceChange
@@ -29,6 +31,7 @@ HANDLER_TIMEOUT_S = 30.0
 PENDING_MAX = 8192
 LIVE_MAX = 256
 ENROLMENTS_AT_ONCE = 2
+BACKOFF_S = (0.02, 0.1)
 
 UpHandler = Callable[[str, bytes], Awaitable[bytes]]
 
@@ -67,7 +70,10 @@ class Link(Protocol):
 
 
 class ServerLink:
-    """Three sessions, one for each account. Set handlers before `start`; afterwards each keeps itself connected."""
+    """Three sessions, one for each account. Set handlers before `start`; afterwards each keeps itself connected.
+
+    A link that was stopped is not started again; make a new one.
+    """
 
     def __init__(
         self,
@@ -96,6 +102,7 @@ class ServerLink:
                 on_state=on_state if account == "LOCK" else None,
                 ping_interval_s=ping_interval_s,
                 requests_max=requests_max,
+                backoff_s=BACKOFF_S,
             )
 
         self._auth = session("AUTH", keys.auth, self._callout.attach, 1)
@@ -109,13 +116,10 @@ class ServerLink:
 
     async def start(self, timeout_s: float = 10.0) -> None:
         """Connect. Raises Offline if NATS cannot be reached in this time; it goes on trying until `stop`."""
-        # The ears first, then the door: a bank that is let in finds somebody who listens.
-        self._lock.start()
-        self._system.start()
-        await self._lock.wait_connected(timeout_s)
-        await self._system.wait_connected(timeout_s)
-        self._auth.start()
-        await self._auth.wait_connected(timeout_s)
+        sessions = self._auth, self._lock, self._system
+        for session in sessions:
+            session.start()
+        await asyncio.gather(*(session.wait_connected(timeout_s) for session in sessions))
         await self.presence.reconcile()
 
     async def stop(self) -> None:

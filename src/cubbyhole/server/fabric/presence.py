@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,7 +65,7 @@ class Presence:
     async def reconcile(self) -> frozenset[str]:
         """Compare with what NATS says now, tell the differences, return who is connected. Raises FabricError."""
         found: dict[str, set[_Connection]] = {}
-        for controller, connection in await self._list(None):
+        async for controller, connection in self._list(None):
             found.setdefault(controller, set()).add(connection)
         for controller in self._here.keys() - found.keys():
             del self._here[controller]
@@ -81,12 +81,14 @@ class Presence:
         """End all connections of this controller now; how many there were. Raises FabricError."""
         if self._session is None:
             raise RuntimeError("the link was not started")
-        connections = [connection for name, connection in await self._list(controller) if name == controller]
-        for connection in connections:
-            await self._session.request(
-                f"$SYS.REQ.SERVER.{connection.server_id}.KICK", _packed({"cid": connection.cid}), _KICK_TIMEOUT_S
-            )
-        return len(connections)
+        count = 0
+        async for name, connection in self._list(controller):
+            if name == controller:
+                await self._session.request(
+                    f"$SYS.REQ.SERVER.{connection.server_id}.KICK", _packed({"cid": connection.cid}), _KICK_TIMEOUT_S
+                )
+                count += 1
+        return count
 
     async def _take(self, msg: Msg) -> None:
         try:
@@ -116,35 +118,33 @@ class Presence:
         except Exception:
             log.exception("a listener for presence failed")
 
-    async def _list(self, controller: str | None) -> list[tuple[str, _Connection]]:
-        """All connections of controllers, from every node, page by page."""
-        found: list[tuple[str, _Connection]] = []
-        offset = 0
-        while True:
+    async def _list(self, controller: str | None) -> AsyncIterator[tuple[str, _Connection]]:
+        """The connections of one or all controllers, from every node, page by page, each as soon as it is known."""
+        offset, is_last = 0, False
+        while not is_last:
             query: dict[str, Any] = {"auth": True, "acc": LOCK_ACCOUNT, "limit": CONNECTIONS_PER_PAGE, "offset": offset}
             if controller is not None:
                 query["user"] = controller
-            pages = await self._ask_all_nodes(_packed(query))
-            for page in pages:
+            offset, is_last = offset + CONNECTIONS_PER_PAGE, True
+            async for page in self._ask_all_nodes(_packed(query)):
+                is_last = is_last and int(page.get("total", 0)) <= offset
                 server_id = str(page.get("server_id", ""))
                 for entry in page.get("connections") or ():
                     name = str(entry.get("authorized_user", ""))
                     if subjects.is_controller(name):
-                        found.append((name, _Connection(server_id, int(entry["cid"]))))
-            offset += CONNECTIONS_PER_PAGE
-            if all(int(page.get("total", 0)) <= offset for page in pages):
-                return found
+                        yield name, _Connection(server_id, int(entry["cid"]))
 
-    async def _ask_all_nodes(self, query: bytes) -> list[dict[str, Any]]:
+    async def _ask_all_nodes(self, query: bytes) -> AsyncIterator[dict[str, Any]]:
         if self._session is None:
             raise RuntimeError("the link was not started")
-        answers = await self._session.request_many(
+        async for answer in self._session.ask_all(
             "$SYS.REQ.SERVER.PING.CONNZ", query, _NODES_MAX, _FIRST_ANSWER_TIMEOUT_S, _MORE_ANSWERS_TIMEOUT_S
-        )
-        try:
-            return [json.loads(answer)["data"] for answer in answers]
-        except (ValueError, KeyError, TypeError) as error:
-            raise FabricError("NATS's list of connections cannot be read") from error
+        ):
+            try:
+                page: dict[str, Any] = json.loads(answer)["data"]
+            except (ValueError, KeyError, TypeError) as error:
+                raise FabricError("NATS's list of connections cannot be read") from error
+            yield page
 
 
 def _packed(value: dict[str, Any]) -> bytes:

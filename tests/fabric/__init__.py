@@ -1,0 +1,1 @@
+"""Tests of the fabric with a real nats-server on loopback."""
