@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
-from serialx import SerialException, create_serial_connection
+from serialx import BaseSerialTransport, SerialException, create_serial_connection
 
 from cubbyhole.drivers.cu16.codec import Frame, FrameParser
 from cubbyhole.drivers.port import BadReply, LinkDown, NoReply
 
 OPEN_TIMEOUT_S = 3.0
+CLOSE_TIMEOUT_S = 2.0
 _FRAMES_HELD_MAX = 32
 
 
@@ -19,7 +21,7 @@ class CuLine(asyncio.Protocol):
     def __init__(self, port: str, baudrate: int) -> None:
         self.port = port
         self.baudrate = baudrate
-        self._transport: asyncio.Transport | None = None
+        self._transport: BaseSerialTransport | None = None
         self._lost: str | None = None
         self._parser = FrameParser()
         self._frames: list[Frame] = []
@@ -30,7 +32,7 @@ class CuLine(asyncio.Protocol):
         self._quiet_cap = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        assert isinstance(transport, BaseSerialTransport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
@@ -70,9 +72,10 @@ class CuLine(asyncio.Protocol):
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
-            await asyncio.sleep(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(transport.wait_closed(), CLOSE_TIMEOUT_S)
 
-    def require_up(self) -> asyncio.Transport:
+    def require_up(self) -> BaseSerialTransport:
         """The open port. Raises ``LinkDown``."""
         if self._transport is None:
             raise LinkDown(f"{self.port} is not open.")

@@ -8,12 +8,13 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator
 
-from serialx import SerialException, create_serial_connection
+from serialx import BaseSerialTransport, SerialException, create_serial_connection
 
 from cubbyhole.drivers.line_reader.codec import BadRead, Form, LineParser, ReadCredential
 from cubbyhole.drivers.port import DriverError
 
 OPEN_TIMEOUT_S = 3.0
+CLOSE_TIMEOUT_S = 2.0
 BACKOFF_FIRST_S = 0.1
 BACKOFF_MAX_S = 2.0
 READS_HELD_MAX = 32
@@ -37,7 +38,7 @@ class LineReader:
         self.form: Form = form
         self._reads: deque[ReadCredential | BadRead] = deque()
         self._wake = asyncio.Event()
-        self._transport: asyncio.Transport | None = None
+        self._transport: BaseSerialTransport | None = None
         self._dropped = 0
         self._closed = False
         self.trouble: str | None = "not opened yet"
@@ -84,7 +85,8 @@ class LineReader:
         transport, self._transport = self._transport, None
         if transport is not None:
             transport.abort()
-            await asyncio.sleep(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(transport.wait_closed(), CLOSE_TIMEOUT_S)
 
     async def _connect(self) -> bool:
         loop = asyncio.get_running_loop()
@@ -105,7 +107,7 @@ class LineReader:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
 
-    def made(self, transport: asyncio.Transport) -> None:
+    def made(self, transport: BaseSerialTransport) -> None:
         """The port is open (called by its protocol)."""
         self._transport, self.trouble = transport, None
 
@@ -118,7 +120,7 @@ class LineReader:
                 self._dropped += 1
         self._wake.set()
 
-    def lost(self, transport: asyncio.Transport | None, reason: str) -> None:
+    def lost(self, transport: BaseSerialTransport | None, reason: str) -> None:
         """The port is gone (called by its protocol)."""
         if self._transport is transport:
             self._transport, self.trouble = None, f"{self.port} is gone: {reason}"
@@ -129,10 +131,10 @@ class _Line(asyncio.Protocol):
     def __init__(self, reader: LineReader) -> None:
         self._reader = reader
         self._parser = LineParser(reader.form)
-        self._transport: asyncio.Transport | None = None
+        self._transport: BaseSerialTransport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        assert isinstance(transport, BaseSerialTransport)
         self._transport = transport
         self._reader.made(transport)
 

@@ -8,6 +8,7 @@ its own reconnecting.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from functools import partial
 
@@ -16,12 +17,13 @@ from pymodbus.exceptions import ModbusException
 from pymodbus.framer import FramerType
 from pymodbus.pdu import ModbusPDU
 from pymodbus.transport import CommParams, CommType
-from serialx import SerialException, create_serial_connection
+from serialx import BaseSerialTransport, SerialException, create_serial_connection
 
 from cubbyhole.drivers.modbus.pdu import CoilWrite
 from cubbyhole.drivers.port import BadReply, LinkDown, NoReply
 
 OPEN_TIMEOUT_S = 3.0
+CLOSE_TIMEOUT_S = 2.0
 
 
 class _Relay(asyncio.Protocol):
@@ -32,7 +34,7 @@ class _Relay(asyncio.Protocol):
         self._client = client
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        assert isinstance(transport, BaseSerialTransport)
         self._link.transport = transport
         self._client.ctx.connection_made(transport)
 
@@ -56,7 +58,7 @@ class Link:
     def __init__(self, port: str, baudrate: int) -> None:
         self.port = port
         self.baudrate = baudrate
-        self.transport: asyncio.Transport | None = None
+        self.transport: BaseSerialTransport | None = None
         self.lost: str | None = None
         self.bytes_seen = 0
         self.last_byte_at = 0.0
@@ -111,7 +113,8 @@ class Link:
         if client is not None:
             client.close()
         if transport is not None:
-            await asyncio.sleep(0)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(transport.wait_closed(), CLOSE_TIMEOUT_S)
 
     @property
     def up(self) -> bool:

@@ -101,18 +101,24 @@ class Bus:
         self._worker = asyncio.create_task(self._work(), name=f"bus {self.name}")
 
     async def stop(self) -> None:
-        if self._worker is not None:
-            self._worker.cancel()
-            await asyncio.gather(self._worker, return_exceptions=True)
+        await self._stop_work()
         await self._port.unplug()
+
+    async def _stop_work(self) -> None:
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.cancel()
+            await asyncio.gather(worker, return_exceptions=True)
+        self._forget()
 
     async def set_faults(self, faults: Faults) -> None:
         self.faults = faults
         self._chance = random.Random(faults.seed)
         if faults.unplugged:
-            await self._port.unplug()
-        else:
-            await self._port.plug()
+            # Whatever was under way is lost with the cable.
+            await self.stop()
+        elif self._worker is None:
+            await self.start()
 
     def set_power(self, on: bool) -> None:
         if self._power and not on:

@@ -1,0 +1,1 @@
+"""Drivers on simulated boards: real bytes on a paced pty."""

@@ -1,0 +1,1 @@
+"""The simulated hardware itself, run as the process that it is."""
