@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from cubbyhole.domain.bank import BankState
-from cubbyhole.domain.events import EVENT_TYPES, Event, UnknownEvent
+from cubbyhole.domain.events import EVENT_TYPES, EpochStarted, Event, UnknownEvent
 from cubbyhole.domain.moment import Moment
 
 LINE_VERSION = 1
@@ -119,7 +119,10 @@ def _within_limit(raw: bytes) -> bytes:
 
 def _is_beyond(event: Event | UnknownEvent, names: tuple[str, ...]) -> bool:
     """Whether one of the event's integer fields is out of range; databases have 64 bits, JSON readers 53."""
-    return any(isinstance(value := getattr(event, name), int) and abs(value) > MAX_INTEGER for name in names)
+    values: list[int | None] = [getattr(event, name) for name in names]
+    if isinstance(event, EpochStarted):
+        values += [at for a in event.assignments for at in (a.since_ms, a.ends_ms)]
+    return any(value is not None and abs(value) > MAX_INTEGER for value in values)
 
 
 def encode_state(state: BankState) -> bytes:
