@@ -1,0 +1,62 @@
+"""Words in the person's language. A missing translation is an error, never an English word in a German page."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from functools import cache
+from importlib import resources
+from zoneinfo import ZoneInfo
+
+LANGUAGES = ("en", "de")
+
+
+class MissingWords(KeyError):
+    """A key that a language does not have."""
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """All texts of one language by key."""
+    text = resources.files("cubbyhole.ui").joinpath("locales", f"{language}.json").read_text(encoding="utf-8")
+    loaded: dict[str, str] = json.loads(text)
+    return loaded
+
+
+class Words:
+    """One language and one time zone, for one page."""
+
+    def __init__(self, language: str = "en", timezone: str = "UTC") -> None:
+        self.language = language if language in LANGUAGES else "en"
+        self.timezone = ZoneInfo(timezone)
+
+    def t(self, key: str, **values: object) -> str:
+        """The text of ``key`` with its ``{names}`` filled in. ``n`` equal to 1 takes ``key.one`` where there is one."""
+        texts = catalogue(self.language)
+        if values.get("n") == 1 and f"{key}.one" in texts:
+            key = f"{key}.one"
+        if key not in texts:
+            raise MissingWords(f"{self.language}: {key}")
+        return texts[key].format(**values)
+
+    def clock(self, at_ms: int | None) -> str:
+        """Time of day at the site, 24 hours."""
+        return "" if at_ms is None else self._local(at_ms).strftime("%H:%M")
+
+    def moment(self, at_ms: int | None, now_ms: int) -> str:
+        """Time of day, with the day where it is not today's."""
+        if at_ms is None:
+            return ""
+        local, now = self._local(at_ms), self._local(now_ms)
+        if local.date() == now.date():
+            return local.strftime("%H:%M")
+        month = self.t(f"month.{local.month}")
+        return f"{local.day} {month}, {local.strftime('%H:%M')}"
+
+    def day(self, at_ms: int) -> str:
+        """The day in full: weekday, day, month, time."""
+        local = self._local(at_ms)
+        return f"{self.t(f'weekday.{local.weekday()}')} {local.day} {self.t(f'month.{local.month}')}, {local:%H:%M}"
+
+    def _local(self, at_ms: int) -> datetime:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.timezone)
