@@ -1,19 +1,145 @@
-"""The desk that knows callers. `Auth` is made once by the composition root and kept in ``app.state.auth``."""
+"""The desk that knows callers, made once by the composition root; `dependencies.install` gives it to routes."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from cubbyhole.server.auth import accounts, owner_link, sessions, tokens, waits
+from cubbyhole.server.auth.accounts import Account
+from cubbyhole.server.auth.passwords import Passwords
 from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import Store
 
-COOKIE = "cubbyhole_session"
+SECRET_CHARACTERS_MOST = 200
+
+
+class SignInRefused(Exception):
+    """No session was made; the message is for the person, the same whatever was wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Name and password do not belong together. Without a password, sign in with a new owner's link."
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A new session: ``token`` is for the cookie only."""
+
+    account: Account
+    token: str
 
 
 class Auth:
-    """``always_secure``: the server is reached by https through a proxy, so its cookies are always Secure."""
+    """Finds callers, begins and ends sessions.
+
+    ``always_secure``: browsers reach the server by https although it does not see so itself (a proxy ends TLS).
+    """
 
     def __init__(self, store: Store, pool: WorkPool, *, always_secure: bool = False) -> None:
         self.store, self.pool, self.always_secure = store, pool, always_secure
+        self._passwords = Passwords()
 
-    def by_session(self, token: str) -> Caller | None: ...
-    def by_bearer(self, token: str) -> Caller | None: ...
+    async def by_session(self, token: str) -> Caller | None:
+        """Who a cookie stands for."""
+        if not 0 < len(token) <= SECRET_CHARACTERS_MOST:
+            return None
+        return await self.pool.run(self._by_session, token)
+
+    async def by_bearer(self, token: str) -> Caller | None:
+        """Which program a bearer token is."""
+        if not 0 < len(token) <= SECRET_CHARACTERS_MOST:
+            return None
+        return await self.pool.run(self._by_bearer, token)
+
+    async def link_is_good(self, token: str) -> bool:
+        return len(token) <= SECRET_CHARACTERS_MOST and await self.pool.run(self._link_is_good, token)
+
+    async def spend_link(self, token: str, password: str | None) -> SignedIn:
+        """Sign the owner in by the link, and give them a password where they want one.
+
+        Raises LinkSpent, and WeakPassword with the link still good.
+        """
+        if len(token) > SECRET_CHARACTERS_MOST or not await self.link_is_good(token):
+            raise owner_link.LinkSpent
+        hashed = await self._passwords.hash(password) if password else None
+        return await self.pool.run(self._spend_link, token, hashed)
+
+    async def sign_in(self, account: str, password: str, address: str | None) -> SignedIn:
+        """By name and password. Raises MustWait, SignInRefused."""
+        account = account.strip().lower()[:SECRET_CHARACTERS_MOST]
+        kept = await self.pool.run(self._count_try, account, address)
+        if not await self._passwords.is_right(password, kept):
+            raise SignInRefused
+        return await self.pool.run(self._sign_in, account, address)
+
+    async def set_password(self, caller: Caller, password: str) -> None:
+        """Give the caller's own account a new password. Raises WeakPassword."""
+        if caller.account is None:
+            raise ValueError("a program's token has no account whose password could be set")
+        hashed = await self._passwords.hash(password)
+        await self.pool.run(self._set_password, caller.account, hashed, caller.actor)
+
+    async def any_password(self) -> bool:
+        """Whether the form for name and password is worth showing."""
+        return await self.pool.run(self._any_password)
+
+    async def sign_out(self, token: str) -> None:
+        if 0 < len(token) <= SECRET_CHARACTERS_MOST:
+            await self.pool.run(self._sign_out, token)
+
+    def close(self) -> None:
+        self._passwords.close()
+
+    # -- in worker threads --------------------------------------------------------------------------------------
+
+    def _by_session(self, token: str) -> Caller | None:
+        with self.store.read() as connection:
+            found = sessions.find(connection, token, self.store.now_ms())
+        if found is None:
+            return None
+        if found.touch:
+            with self.store.write() as work:
+                sessions.touch(work, token)
+        return found.caller
+
+    def _by_bearer(self, token: str) -> Caller | None:
+        with self.store.read() as connection:
+            return tokens.find(connection, token)
+
+    def _link_is_good(self, token: str) -> bool:
+        with self.store.read() as connection:
+            return owner_link.is_good(connection, token, self.store.now_ms())
+
+    def _spend_link(self, token: str, password_hash: str | None) -> SignedIn:
+        with self.store.write() as work:
+            owner = owner_link.spend(work, token)
+            if password_hash is not None:
+                accounts.set_password_hash(work, owner.account, password_hash, f"op:{owner.account}")
+            return SignedIn(owner, sessions.begin(work, owner))
+
+    def _count_try(self, account: str, address: str | None) -> str:
+        with self.store.write() as work:
+            waits.count_try(work, waits.keys_for(account, address))
+            return accounts.password_hash(work.connection, account)
+
+    def _sign_in(self, account: str, address: str | None) -> SignedIn:
+        with self.store.write() as work:
+            found = accounts.find(work.connection, account)
+            if found is None:
+                raise SignInRefused
+            waits.forgive(work, account, address)
+            return SignedIn(found, sessions.begin(work, found))
+
+    def _set_password(self, account: str, password_hash: str, actor: str) -> None:
+        with self.store.write() as work:
+            accounts.set_password_hash(work, account, password_hash, actor)
+
+    def _any_password(self) -> bool:
+        with self.store.read() as connection:
+            return accounts.any_password(connection)
+
+    def _sign_out(self, token: str) -> None:
+        with self.store.write() as work:
+            sessions.end(work, token)

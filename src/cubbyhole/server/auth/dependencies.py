@@ -1,24 +1,131 @@
 """FastAPI's side of `auth`: ``caller: Annotated[Caller, Depends(needs(Act.SEE))]`` on any route, page or API.
 
-A cookie session is good for unsafe methods only from the server's own pages (see `origin`). Without a caller: pages
-are sent to /sign-in, htmx gets HX-Redirect, everything else a 401 problem.
+A cookie is believed for unsafe methods only from the server's own pages (see `origin`); where a bearer token is given
+the cookie does not count. Without a caller, pages are sent to /sign-in, htmx gets HX-Redirect, programs a 401 problem.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import Annotated
+from urllib.parse import quote
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Security
+from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cubbyhole.server.auth.access import Auth
-from cubbyhole.server.auth.roles import Act, Caller
+from cubbyhole.server.auth.origin import is_ours
+from cubbyhole.server.auth.roles import Act, Caller, may
+from cubbyhole.server.auth.sessions import ABSOLUTE_MS
+
+COOKIE = "cubbyhole_session"
+_COOKIE_S = ABSOLUTE_MS // 1000
+# Only so that the API's description says it; `caller_of` reads the header itself.
+_BEARER = HTTPBearer(auto_error=False, description="A token from `cubbyhole token create`.")
 
 
-def needs(act: Act) -> Callable[[Request], Awaitable[Caller]]:
+class NotSignedIn(Exception):
+    """Nobody that we know asks."""
+
+
+class NotAllowed(Exception):
+    """The caller may not do this."""
+
+    def __init__(self, caller: Caller, act: Act) -> None:
+        super().__init__(f"{caller.name} has no right to {act.value} here.")
+
+
+class WrongOrigin(Exception):
+    """The request was caused by a page of somebody else."""
+
+    def __init__(self) -> None:
+        super().__init__("This request did not come from this server's own pages. Reload the page and try again.")
+
+
+def auth_of(request: Request) -> Auth:
+    auth = request.app.state.auth
+    assert isinstance(auth, Auth)
+    return auth
+
+
+def check_origin(request: Request) -> None:
+    """Raises WrongOrigin. Also for forms that make a session: nobody should sign somebody else in unseen."""
+    if not is_ours(request.method, request.headers):
+        raise WrongOrigin
+
+
+async def caller_of(request: Request) -> Caller | None:
+    """Who asks, by bearer token or by cookie; None for nobody we know. Raises WrongOrigin."""
+    auth = auth_of(request)
+    header = request.headers.get("authorization")
+    if header is not None:
+        scheme, _, token = header.partition(" ")
+        return await auth.by_bearer(token.strip()) if scheme.lower() == "bearer" else None
+    cookie = request.cookies.get(COOKIE)
+    if cookie is None:
+        return None
+    check_origin(request)
+    return await auth.by_session(cookie)
+
+
+def needs(act: Act) -> Callable[..., Awaitable[Caller]]:
     """A dependency that gives the caller, who may do ``act``. Raises NotSignedIn, NotAllowed, WrongOrigin."""
-    raise NotImplementedError
+
+    async def caller(
+        request: Request, _shown: Annotated[HTTPAuthorizationCredentials | None, Security(_BEARER)]
+    ) -> Caller:
+        found = await caller_of(request)
+        if found is None:
+            raise NotSignedIn
+        if not may(found, act):
+            raise NotAllowed(found, act)
+        return found
+
+    return caller
+
+
+def set_cookie(request: Request, response: Response, token: str) -> None:
+    """Give the browser its session. It ends with the server's record of it, whatever the browser keeps."""
+    secure = auth_of(request).always_secure or request.url.scheme == "https"
+    response.set_cookie(COOKIE, token, max_age=_COOKIE_S, httponly=True, samesite="lax", secure=secure, path="/")
+
+
+def drop_cookie(response: Response) -> None:
+    response.delete_cookie(COOKIE, path="/", httponly=True, samesite="lax")
 
 
 def install(app: FastAPI, auth: Auth) -> None:
     """Put ``auth`` where `needs` finds it and answer its errors."""
-    raise NotImplementedError
+    app.state.auth = auth
+    app.add_exception_handler(NotSignedIn, _not_signed_in)
+    app.add_exception_handler(NotAllowed, _refused)
+    app.add_exception_handler(WrongOrigin, _refused)
+
+
+def safe_path(path: str | None) -> str:
+    """``path`` where it stays on this server, else the front page."""
+    if not path or not path.startswith("/") or path.startswith(("//", "/\\")) or not path.isprintable():
+        return "/"
+    return path[:500]
+
+
+async def _not_signed_in(request: Request, _error: Exception) -> Response:
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    if request.headers.get("hx-request") == "true":
+        return Response(status_code=401, headers={"HX-Redirect": "/sign-in"})
+    if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
+        return RedirectResponse(
+            f"/sign-in?next={quote(here, safe='/')}" if here != "/" else "/sign-in", status_code=303
+        )
+    detail = "Sign in, or send `Authorization: Bearer` with a token from `cubbyhole token create`."
+    return _problem(401, "Not signed in", detail, {"WWW-Authenticate": "Bearer"})
+
+
+async def _refused(_request: Request, error: Exception) -> Response:
+    return _problem(403, "Not allowed", str(error), {})
+
+
+def _problem(status: int, title: str, detail: str, headers: dict[str, str]) -> Response:
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+    return JSONResponse(body, status, headers, media_type="application/problem+json")

@@ -1,18 +1,111 @@
-"""Signing in and out: GET+POST /owner/{token}, GET+POST /sign-in, POST /sign-out."""
+"""Signing in and out: GET+POST /owner/{token}, GET+POST /sign-in, POST /sign-out.
+
+Looking at the owner's link uses nothing up: mail programs and chats open links to draw a preview of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import parse_qsl
 
 from fastapi import APIRouter, Request
-from starlette.responses import Response
+from fastapi.responses import RedirectResponse, Response
 
-from cubbyhole.server.auth.access import Auth
+from cubbyhole.server.auth.access import Auth, SignedIn, SignInRefused
+from cubbyhole.server.auth.dependencies import COOKIE, caller_of, check_origin, drop_cookie, safe_path, set_cookie
+from cubbyhole.server.auth.owner_link import LinkSpent
+from cubbyhole.server.auth.passwords import WeakPassword
+from cubbyhole.server.auth.waits import MustWait
 
-# Makes a whole page: template's name, request, status and what the template shows.
+# Makes a whole page: the template's name, the request, the status, and what the template shows.
 Render = Callable[[str, Request, int, dict[str, Any]], Response]
+
+FORM_BYTES_MOST = 16 * 1024
+# The address bar holds a secret: nothing may keep the page, and no other site may hear of it. (`no-referrer` would
+# also take the origin from our own form.)
+_GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Robots-Tag": "noindex"}
 
 
 def make_router(auth: Auth, render: Render) -> APIRouter:
-    raise NotImplementedError
+    """The routes; ``render`` draws `owner.html` (token, good, error) and `sign_in.html` (next, account, error,
+    any_password)."""
+    router = APIRouter(include_in_schema=False)
+
+    def page(request: Request, status: int, template: str, **shown: Any) -> Response:
+        response = render(template, request, status, shown)
+        response.headers.update(_GUARDED)
+        return response
+
+    def welcome(request: Request, signed_in: SignedIn, to: str) -> Response:
+        response = RedirectResponse(to, status_code=303, headers=_GUARDED)
+        set_cookie(request, response, signed_in.token)
+        return response
+
+    async def sign_in_page(request: Request, status: int, *, to: str, account: str = "", error: str = "") -> Response:
+        shown = {"next": to, "account": account, "error": error, "any_password": await auth.any_password()}
+        return page(request, status, "sign_in.html", **shown)
+
+    @router.get("/owner/{token}")
+    async def look_at_link(request: Request, token: str) -> Response:
+        good = await auth.link_is_good(token)
+        error = "" if good else str(LinkSpent())
+        return page(request, 200 if good else 410, "owner.html", token=token, good=good, error=error)
+
+    @router.post("/owner/{token}")
+    async def use_link(request: Request, token: str) -> Response:
+        check_origin(request)
+        form = await read_form(request)
+        try:
+            signed_in = await auth.spend_link(token, form.get("password"))
+        except WeakPassword as weak:
+            return page(request, 422, "owner.html", token=token, good=True, error=str(weak))
+        except LinkSpent as spent:
+            return page(request, 410, "owner.html", token=token, good=False, error=str(spent))
+        return welcome(request, signed_in, "/")
+
+    @router.get("/sign-in")
+    async def ask(request: Request) -> Response:
+        to = safe_path(request.query_params.get("next"))
+        if await caller_of(request) is not None:
+            return RedirectResponse(to, status_code=303)
+        return await sign_in_page(request, 200, to=to)
+
+    @router.post("/sign-in")
+    async def sign_in(request: Request) -> Response:
+        check_origin(request)
+        form = await read_form(request)
+        to, account = safe_path(form.get("next")), form.get("account", "")[:200]
+        address = request.client.host if request.client is not None else None
+        try:
+            signed_in = await auth.sign_in(account, form.get("password", ""), address)
+        except SignInRefused as refused:
+            return await sign_in_page(request, 401, to=to, account=account, error=str(refused))
+        except MustWait as wait:
+            response = await sign_in_page(request, 429, to=to, account=account, error=str(wait))
+            response.headers["Retry-After"] = str(wait.wait_s)
+            return response
+        return welcome(request, signed_in, to)
+
+    @router.post("/sign-out")
+    async def sign_out(request: Request) -> Response:
+        check_origin(request)
+        await auth.sign_out(request.cookies.get(COOKIE, ""))
+        response = RedirectResponse("/sign-in", status_code=303)
+        drop_cookie(response)
+        return response
+
+    return router
+
+
+async def read_form(request: Request) -> dict[str, str]:
+    """The fields of a small form; what is too large or no form has none."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > FORM_BYTES_MOST:
+            return {}
+    try:
+        return dict(parse_qsl(body.decode(), keep_blank_values=True, max_num_fields=50))
+    except ValueError:
+        return {}

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
+from enum import StrEnum
 
 
-class Role(str, Enum):
+class Role(StrEnum):
     """What an account is for. Only owners exist so far; the others are named so that their rights stand here."""
 
     OWNER = "owner"
@@ -15,7 +15,7 @@ class Role(str, Enum):
     AUDITOR = "auditor"
 
 
-class Scope(str, Enum):
+class Scope(StrEnum):
     """What a bearer token is for; a wider scope does not contain a narrower one, name both."""
 
     READ = "read"
@@ -23,7 +23,7 @@ class Scope(str, Enum):
     ADMIN = "admin"
 
 
-class Act(str, Enum):
+class Act(StrEnum):
     """Something that a caller may be allowed to do."""
 
     SEE = "see"  # pictures, events, who has what
