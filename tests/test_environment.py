@@ -95,7 +95,7 @@ def test_no_address_of_a_package_index_is_committed() -> None:
 
 def test_the_command_line_says_what_it_can_do() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "cubbyhole.cli", "--help"],
+        [sys.executable, "-m", "cubbyhole", "--help"],
         capture_output=True,
         text=True,
         check=True,

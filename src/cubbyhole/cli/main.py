@@ -33,8 +33,8 @@ ROOMS: dict[str, Room] = {
     "controller": Room("cubbyhole.server.cli", "controller"),
     "import": Room("cubbyhole.server.cli", "import_people"),
     "token": Room("cubbyhole.server.cli", "token"),
-    "audit": Room("cubbyhole.cli.audit", "audit"),
-    "sim": Room("cubbyhole.simulator.cli", "sim"),
+    "audit": Room("cubbyhole.server.audit.cli", "audit"),
+    "sim": Room("cubbyhole.simulator.cli", "app"),
     "world": Room("cubbyhole.simulator.world.cli", "world"),
 }
 
