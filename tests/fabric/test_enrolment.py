@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import os
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from cubbyhole.edge.fabric import enrol
@@ -114,15 +116,17 @@ async def test_an_enrolling_connection_may_do_nothing_else(fabric: Fabric) -> No
         await session.disconnect()
 
 
-async def test_a_request_without_proof_of_its_keys_is_refused_and_the_code_stays_good(
-    fabric: Fabric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("proof", ["nkey_proof", "journal_proof"])
+async def test_a_request_without_proof_of_a_key_is_refused_and_the_code_stays_good(
+    fabric: Fabric, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proof: str
 ) -> None:
-    code = fabric.code()
-    monkeypatch.setattr(enrol, "proof_message", lambda *parts: b"something else")
-    with pytest.raises(enrol.EnrolmentFailed, match="did not prove"):
-        await enrol.enrol(fabric.page(), code.text, tmp_path / "c", ["A"])
+    code, honest = fabric.code(), enrol._request
+    other = base64.b64encode(bytes(64)).decode()
+    with monkeypatch.context() as patch:
+        patch.setattr(enrol, "_request", lambda *parts: msgspec.structs.replace(honest(*parts), **{proof: other}))
+        with pytest.raises(enrol.EnrolmentFailed, match="did not prove"):
+            await enrol.enrol(fabric.page(), code.text, tmp_path / "c", ["A"])
     assert code.code_id in fabric.registry.codes
-    monkeypatch.undo()
     assert (await enrol.enrol(fabric.page(), code.text, tmp_path / "c", ["A"])).banks == ("A",)
 
 
