@@ -1,0 +1,1 @@
+"""Banks as the server sees them: their journals come in, their pictures go out."""

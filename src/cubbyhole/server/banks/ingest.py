@@ -1,0 +1,365 @@
+"""Journals come in: one transaction per batch, acknowledged after its commit.
+
+The bank's row is locked first, which puts the batches of one bank in order over any number of workers. Live command
+answers bring their lines by the same way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import RowMapping, delete, func, insert, select, update
+
+from cubbyhole.domain import events as ev
+from cubbyhole.domain.bank import BankState, LockerState
+from cubbyhole.domain.chain import receipt_text
+from cubbyhole.protocol import messages as m
+from cubbyhole.protocol.journal import decode_state, encode_state
+from cubbyhole.protocol.signing import sign
+from cubbyhole.server.banks.receive import Accepted, Gap, Known, NewLine, Nothing, Suspect, judge
+from cubbyhole.server.persistence import tables as t
+from cubbyhole.server.persistence.unit import FEED, Store, UnitOfWork
+
+QUARANTINED_MOST = 5000
+
+
+class Unacceptable(ValueError):
+    """A message that is answered with `Trouble`; ``word`` is its fixed word."""
+
+    def __init__(self, word: str, detail: str) -> None:
+        super().__init__(detail)
+        self.word = word
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A command whose outcome a journal has told."""
+
+    command: str
+    outcome: str
+    reason: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a committed batch changed, for everybody who watches. ``ordinals`` are the new events' (first, last)."""
+
+    bank: str
+    epoch: str
+    seq: int
+    ordinals: tuple[int, int]
+    lockers: frozenset[str]
+    settled: tuple[Settled, ...] = field(default=())
+
+
+class Ingest:
+    """Takes batches. ``announce`` is called after each commit, in the thread that made it."""
+
+    def __init__(self, store: Store, receipt_key: Ed25519PrivateKey, announce: Callable[[Change], None]) -> None:
+        self._store, self._receipt_key, self._announce = store, receipt_key, announce
+
+    def take(self, bank: str, payload: bytes) -> bytes:
+        """Answer one `Events` message from ``bank``'s subject. Raises Unacceptable."""
+        try:
+            batch = m.decode(m.Events, payload)
+        except m.MessageError as error:
+            raise Unacceptable(error.word, str(error)) from None
+        return m.encode(self.receive(bank, batch, payload))
+
+    def receive(self, bank: str, batch: m.Events, payload: bytes | None = None) -> m.EventsReply:
+        """Commit what is new in ``batch``. Raises Unacceptable where it is not even a batch of this bank."""
+        if batch.bank != bank:
+            raise Unacceptable("wrong_bank", f"a batch of bank {batch.bank[:24]!r} came over bank {bank}'s subject")
+        if len(batch.lines) > m.MAX_BATCH_LINES or len(batch.heads) > m.MAX_BATCH_LINES:
+            raise Unacceptable("too_large", f"a batch has at most {m.MAX_BATCH_LINES} lines and heads")
+        with self._store.write() as work:
+            row = _lock_bank(work, bank)
+            verdict = judge(_known(work, row, batch), batch)
+            match verdict:
+                case Gap(need):
+                    return m.EventsReply(epoch=batch.epoch, ack=need - 1, need=need)
+                case Nothing():
+                    return self._again(work, row)
+                case Suspect(why):
+                    return _quarantine(work, row, batch, payload, why)
+                case Accepted():
+                    return self._accept(work, row, verdict)
+
+    def _again(self, work: UnitOfWork, row: RowMapping) -> m.EventsReply:
+        query = select(t.heads).where(
+            t.heads.c.bank == row["bank"], t.heads.c.epoch == row["epoch"], t.heads.c.seq == row["last_seq"]
+        )
+        head = work.connection.execute(query).mappings().one_or_none()
+        reply = m.EventsReply(epoch=row["epoch"], ack=row["last_seq"])
+        if head is not None:
+            reply.receipt_ms, reply.receipt = head["received_ms"], head["receipt"]
+        return reply
+
+    def _accept(self, work: UnitOfWork, row: RowMapping, verdict: Accepted) -> m.EventsReply:
+        bank, lines, state = row["bank"], verdict.lines, verdict.state
+        epoch, last = lines[-1].line.epoch, lines[-1]
+        before = decode_state(row["state"])
+        if verdict.new_epoch is not None:
+            _begin_epoch(work, row, verdict.new_epoch, epoch, lines[0].line.moment.at_ms)
+        changed = _changed_lockers(before, state)
+        _assignments(work, bank, lines, state if verdict.new_epoch is not None else None)
+        settled = _settle_commands(work, bank, lines)
+        _alarms(work, bank, before, state, work.now_ms)
+        # The feed's counter is taken last: from here to the commit no other bank's events can get an ordinal.
+        newest = work.take(FEED, len(lines))
+        first = newest - len(lines) + 1
+        work.connection.execute(insert(t.events), [_event_row(new, first + at) for at, new in enumerate(lines)])
+        _write_lockers(work, bank, before, state, changed, newest)
+        _write_bank(work, bank, state, epoch, last, newest)
+        received_ms = work.now_ms
+        receipt = sign(self._receipt_key, receipt_text(bank, epoch, last.line.seq, last.hash, received_ms))
+        work.connection.execute(
+            insert(t.heads).values(
+                bank=bank, epoch=epoch, seq=last.line.seq, hash=last.hash.hex(), signature=verdict.head.signature,
+                received_ms=received_ms, receipt=receipt,
+            )
+        )  # fmt: skip
+        change = Change(bank, epoch, last.line.seq, (first, newest), frozenset(changed), settled)
+        work.after_commit(lambda: self._announce(change))
+        return m.EventsReply(epoch=epoch, ack=last.line.seq, receipt_ms=received_ms, receipt=receipt)
+
+
+def _lock_bank(work: UnitOfWork, bank: str) -> RowMapping:
+    query = select(t.banks).where(t.banks.c.bank == bank)
+    if work.is_postgresql:
+        query = query.with_for_update()
+    row = work.connection.execute(query).mappings().one_or_none()
+    if row is None:
+        raise Unacceptable("unknown_bank", f"bank {bank} is not enrolled here")
+    return row
+
+
+def _known(work: UnitOfWork, row: RowMapping, batch: m.Events) -> Known:
+    bank, connection = row["bank"], work.connection
+    key = connection.execute(
+        select(t.controllers.c.journal_key).where(t.controllers.c.controller == row["controller"])
+    ).scalar()
+    past: frozenset[str] = frozenset()
+    hashes: dict[int, bytes] = {}
+    if batch.epoch != row["epoch"]:
+        past = frozenset(connection.execute(select(t.epochs.c.epoch).where(t.epochs.c.bank == bank)).scalars())
+    elif 1 < batch.first <= row["last_seq"]:
+        query = select(t.events.c.hash).where(
+            t.events.c.bank == bank, t.events.c.epoch == batch.epoch, t.events.c.seq == batch.first - 1
+        )
+        found = connection.execute(query).scalar()
+        if found is not None:
+            hashes[batch.first - 1] = bytes(found)
+    under = None
+    if row["quarantine"] is not None:
+        under = row["quarantine"].partition(" ")[0]
+    return Known(
+        bank=bank, controller=row["controller"] or "", journal_key=key or "", epoch=row["epoch"],
+        last_seq=row["last_seq"], last_hash=bytes.fromhex(row["last_hash"]), state=row["state"], past_epochs=past - {row["epoch"]},
+        quarantined_under=under, hashes=hashes,
+    )  # fmt: skip
+
+
+def _quarantine(work: UnitOfWork, row: RowMapping, batch: m.Events, payload: bytes | None, why: str) -> m.EventsReply:
+    bank, why = row["bank"], why[:150]
+    count = work.connection.execute(select(func.count()).where(t.quarantined.c.bank == bank)).scalar_one()
+    if count >= QUARANTINED_MOST:
+        raise Unacceptable(
+            "quarantine_full", f"{count} batches of bank {bank} are in quarantine already; look at them first"
+        )
+    raw = payload if payload is not None else m.encode(batch)
+    work.connection.execute(insert(t.quarantined).values(bank=bank, received_ms=work.now_ms, why=why, payload=raw))
+    if row["quarantine"] is None:
+        work.connection.execute(
+            update(t.banks)
+            .where(t.banks.c.bank == bank)
+            .values(quarantine=f"{row['controller']} {why}", quarantined_ms=work.now_ms)
+        )
+        work.connection.execute(
+            insert(t.alarms).values(bank=bank, kind="quarantine", detail=why, raised_ms=work.now_ms)
+        )
+        work.enqueue("alarm", {"bank": bank, "kind": "quarantine", "detail": why})
+    last = batch.first + len(batch.lines) - 1
+    return m.EventsReply(epoch=batch.epoch, ack=max(last, 0), quarantined=True)
+
+
+def _begin_epoch(work: UnitOfWork, row: RowMapping, event: ev.EpochStarted, epoch: str, at_ms: int) -> None:
+    bank, connection = row["bank"], work.connection
+    connection.execute(
+        insert(t.epochs).values(
+            bank=bank, epoch=epoch, controller=row["controller"], journal_key=event.journal_key,
+            previous_epoch=event.previous_epoch, previous_seq=event.previous_seq, previous_hash=event.previous_hash,
+            started_ms=at_ms,
+        )
+    )  # fmt: skip
+    connection.execute(delete(t.lockers).where(t.lockers.c.bank == bank))
+    if row["quarantine"] is not None:
+        # Only a controller that an owner's code enrolled since then gets here.
+        connection.execute(update(t.banks).where(t.banks.c.bank == bank).values(quarantine=None, quarantined_ms=None))
+        connection.execute(
+            update(t.alarms)
+            .where(t.alarms.c.bank == bank, t.alarms.c.kind == "quarantine", t.alarms.c.cleared_ms.is_(None))
+            .values(cleared_ms=work.now_ms)
+        )
+
+
+def _event_row(new: NewLine, ordinal: int) -> dict[str, Any]:
+    line, event = new.line, new.line.event
+    locker = person = None
+    if not isinstance(event, ev.UnknownEvent):
+        locker, person = ev.locker_of(event), ev.person_of(event)
+    return {
+        "bank": line.bank, "epoch": line.epoch, "seq": line.seq, "ordinal": ordinal, "at_ms": line.moment.at_ms,
+        "type": line.type[:40], "locker": locker, "person": person, "actor": line.actor,
+        "line": new.raw, "hash": new.hash,
+    }  # fmt: skip
+
+
+# -- the read model ---------------------------------------------------------------------------------------------
+
+
+def locker_row(bank: str, s: LockerState) -> dict[str, Any]:
+    """A locker's row in the read model, but for its ordinal."""
+    a = s.assignment
+    return {
+        "bank": bank, "number": s.number, "size": s.size, "features": " ".join(s.features), "door": s.door.value,
+        "lock": s.lock.value, "occupancy": s.occupancy.value, "alarm": s.alarm.value if s.alarm else None,
+        "check_why": s.check, "out_of_service": s.out_of_service, "unverified": s.unverified, "link_lost": s.link_lost,
+        "armed": s.armed, "assignment": a.assignment if a else None, "person": a.person if a else None,
+        "mode": a.mode.value if a else None, "since_ms": a.since_ms if a else None, "ends_ms": a.ends_ms if a else None,
+        "former": s.former.person if s.former else None, "offered": s.not_offered() is None,
+    }  # fmt: skip
+
+
+def _changed_lockers(before: BankState, after: BankState) -> list[str]:
+    return [number for number, s in after.lockers.items() if before.lockers.get(number) != s]
+
+
+def _write_lockers(
+    work: UnitOfWork, bank: str, before: BankState, after: BankState, changed: Sequence[str], ordinal: int
+) -> None:
+    gone = before.lockers.keys() - after.lockers.keys()
+    numbers = [*changed, *gone]
+    if not numbers:
+        return
+    connection = work.connection
+    connection.execute(delete(t.lockers).where(t.lockers.c.bank == bank, t.lockers.c.number.in_(numbers)))
+    # A locker whose bank has not said yet how it is built has no size and cannot be drawn.
+    rows = [
+        locker_row(bank, after.lockers[number]) | {"ordinal": ordinal}
+        for number in changed
+        if after.lockers[number].size
+    ]
+    if rows:
+        connection.execute(insert(t.lockers), rows)
+
+
+def _write_bank(work: UnitOfWork, bank: str, state: BankState, epoch: str, last: NewLine, ordinal: int) -> None:
+    values: dict[str, Any] = {
+        "epoch": epoch, "last_seq": last.line.seq, "last_hash": last.hash.hex(), "state": encode_state(state),
+        "clock_doubt": state.clock_in_doubt, "stale": state.unknown_types > 0, "changed_ordinal": ordinal,
+    }  # fmt: skip
+    if state.columns:
+        values |= {"label": state.label[:120], "area": state.area[:120], "site": state.site[:80]}
+        values |= {"columns": "\n".join(state.columns), "reader": state.reader[:8]}
+        _know_site(work, state.site[:80])
+    work.connection.execute(update(t.banks).where(t.banks.c.bank == bank).values(**values))
+
+
+def _know_site(work: UnitOfWork, site: str) -> None:
+    """A site that nobody has set up yet gets the installation's time zone (the row of the site without a name)."""
+    zones = dict(work.connection.execute(select(t.sites.c.site, t.sites.c.timezone)).tuples().all())
+    if site not in zones:
+        work.connection.execute(insert(t.sites).values(site=site, timezone=zones.get("", "UTC")))
+
+
+def _assignments(work: UnitOfWork, bank: str, lines: Iterable[NewLine], replaced: BankState | None) -> None:
+    connection, table = work.connection, t.assignments
+    started: dict[str, dict[str, Any]] = {}
+    if replaced is not None:
+        _carry_over(work, bank, replaced, lines)
+    for new in lines:
+        event, at_ms = new.line.event, new.line.moment.at_ms
+        match event:
+            case ev.AssignmentStarted():
+                started[event.assignment] = {
+                    "assignment": event.assignment, "bank": bank, "locker": event.locker, "person": event.person,
+                    "mode": event.mode.value, "rule": event.rule, "since_ms": at_ms, "ends_ms": event.ends_ms,
+                    "ended_ms": None, "cause": None,
+                }  # fmt: skip
+            case ev.AssignmentTimed():
+                values: dict[str, Any] = {"ends_ms": event.ends_ms}
+                _amend(work, started, event.assignment, values)
+            case ev.AssignmentEnded():
+                _amend(work, started, event.assignment, {"ended_ms": event.ended_ms, "cause": event.cause.value})
+            case _:
+                pass
+    if started:
+        connection.execute(insert(table), list(started.values()))
+
+
+def _amend(work: UnitOfWork, started: dict[str, dict[str, Any]], assignment: str, values: dict[str, Any]) -> None:
+    if assignment in started:
+        started[assignment].update(values)
+    else:
+        table = t.assignments
+        work.connection.execute(update(table).where(table.c.assignment == assignment).values(**values))
+
+
+def _carry_over(work: UnitOfWork, bank: str, state: BankState, lines: Iterable[NewLine]) -> None:
+    """A new journal names the assignments that go on; others that were open here are over, nobody knows how."""
+    first = next(iter(lines)).line
+    event = first.event
+    assert isinstance(event, ev.EpochStarted)
+    table, names = t.assignments, [a.assignment for a in event.assignments]
+    open_here = table.c.bank == bank, table.c.ended_ms.is_(None)
+    known = set(work.connection.execute(select(table.c.assignment).where(*open_here)).scalars())
+    lost = known - set(names)
+    if lost:
+        work.connection.execute(
+            update(table).where(table.c.assignment.in_(lost)).values(ended_ms=first.moment.at_ms, cause="lost")
+        )
+    for a in event.assignments:
+        if a.assignment not in known:
+            row = {"locker": a.locker, "person": a.person, "mode": a.mode.value, "rule": a.rule}
+            work.connection.execute(
+                insert(table).values(assignment=a.assignment, bank=bank, since_ms=a.since_ms, ends_ms=a.ends_ms, **row)
+            )
+
+
+def _settle_commands(work: UnitOfWork, bank: str, lines: Iterable[NewLine]) -> tuple[Settled, ...]:
+    settled, table = [], t.commands
+    for new in lines:
+        event = new.line.event
+        if isinstance(event, ev.CommandDone):
+            why = event.reason.value if event.reason is not None else None
+            work.connection.execute(
+                update(table)
+                .where(table.c.command == event.command, table.c.bank == bank)
+                .values(state=event.outcome[:12], why=why, settled_ms=work.now_ms)
+            )
+            settled.append(Settled(event.command, event.outcome, why))
+    return tuple(settled)
+
+
+def _alarms(work: UnitOfWork, bank: str, before: BankState, after: BankState, now_ms: int) -> None:
+    table = t.alarms
+    for number, s in after.lockers.items():
+        was = before.lockers[number].alarm if number in before.lockers else None
+        if s.alarm is was:
+            continue
+        if was is not None:
+            work.connection.execute(
+                update(table)
+                .where(table.c.bank == bank, table.c.locker == number, table.c.cleared_ms.is_(None))
+                .values(cleared_ms=now_ms)
+            )
+        if s.alarm is not None:
+            kind = s.alarm.value
+            work.connection.execute(
+                insert(table).values(bank=bank, locker=number, kind=kind, detail="", raised_ms=now_ms)
+            )
+            work.enqueue("alarm", {"bank": bank, "locker": number, "kind": kind})

@@ -1,0 +1,229 @@
+"""Reading banks, lockers, assignments and events. One statement each; presence comes from memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection, RowMapping, select
+from typing_extensions import TypedDict
+
+from cubbyhole.protocol.journal import LineError, decode_line
+from cubbyhole.server.banks.presence import Heartbeats, Standing
+from cubbyhole.server.banks.views import (
+    BankHeader,
+    BankView,
+    EventView,
+    LockerView,
+    bank_header,
+    bank_view,
+    locker_view,
+)
+from cubbyhole.server.banks.wording import words
+from cubbyhole.server.persistence.tables import assignments, banks, commands, events, lockers, people
+from cubbyhole.server.persistence.unit import DIRECTORY, Store, counter_value
+
+EVENTS_PER_PAGE_MOST = 500
+_CHUNK = 500
+
+# What fills the journal but tells a person nothing: left out of the stream on the page, never out of the record.
+QUIET = (
+    "person.bound",
+    "directory.applied",
+    "access.granted",
+    "command.done",
+    "lock.changed",
+    "boot.started",
+    "bank.configured",
+)
+
+
+class AssignmentView(TypedDict):
+    id: str
+    bank: str
+    locker: str
+    person: str
+    name: str
+    mode: str
+    since: int
+    until: int | None
+    ended: int | None
+    cause: str | None
+
+
+class BankQueries:
+    """Each call takes an open snapshot, so that a page made of several is of one moment."""
+
+    def __init__(self, store: Store, heartbeats: Heartbeats) -> None:
+        self._store, self._heartbeats = store, heartbeats
+
+    def banks(self, connection: Connection, only: Sequence[str] | None = None) -> list[BankView]:
+        """Banks with all their lockers, in order of id."""
+        rows = self._bank_rows(connection, only)
+        found = self.lockers(connection, [row["bank"] for row in rows])
+        return [bank_view(row, self._heartbeats.seen(row["bank"]), found.get(row["bank"], [])) for row in rows]
+
+    def bank(self, connection: Connection, bank: str) -> BankView | None:
+        found = self.banks(connection, [bank])
+        return found[0] if found else None
+
+    def headers(self, connection: Connection, only: Sequence[str] | None = None) -> list[BankHeader]:
+        rows = self._bank_rows(connection, only)
+        found = self.lockers(connection, [row["bank"] for row in rows])
+        return [bank_header(row, self._heartbeats.seen(row["bank"]), found.get(row["bank"], [])) for row in rows]
+
+    def lockers(self, connection: Connection, only: Sequence[str] | None = None) -> dict[str, list[LockerView]]:
+        """Lockers by bank, in order of number."""
+        query = select(lockers).order_by(lockers.c.bank, lockers.c.number)
+        if only is not None:
+            query = query.where(lockers.c.bank.in_(only))
+        return self._locker_views(connection, connection.execute(query).mappings().all())
+
+    def locker(self, connection: Connection, bank: str, number: str) -> LockerView | None:
+        query = select(lockers).where(lockers.c.bank == bank, lockers.c.number == number)
+        found = self._locker_views(connection, connection.execute(query).mappings().all())
+        return found[bank][0] if found else None
+
+    def changed_lockers(self, connection: Connection, after: int, only: Sequence[str] | None) -> list[LockerView]:
+        """Lockers that an event behind feed ordinal ``after`` has changed."""
+        query = select(lockers).where(lockers.c.ordinal > after)
+        if only is not None:
+            query = query.where(lockers.c.bank.in_(only))
+        found = self._locker_views(connection, connection.execute(query).mappings().all())
+        return [view for views in found.values() for view in views]
+
+    def events(
+        self,
+        connection: Connection,
+        *,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int = 100,
+        only: Sequence[str] | None = None,
+        locker: str | None = None,
+        quiet: bool = True,
+        upto: int | None = None,
+    ) -> list[EventView]:
+        """Events of the feed, oldest first: the first ones behind ``after``, or the last ones (before ``before``)."""
+        query = select(events.c.ordinal, events.c.person, events.c.actor, events.c.line)
+        if only is not None:
+            query = query.where(events.c.bank.in_(only))
+        if locker is not None:
+            query = query.where(events.c.locker == locker)
+        if not quiet:
+            query = query.where(events.c.type.not_in(QUIET))
+        if upto is not None:
+            query = query.where(events.c.ordinal <= upto)
+        if after is not None:
+            query = query.where(events.c.ordinal > after).order_by(events.c.ordinal)
+        else:
+            if before is not None:
+                query = query.where(events.c.ordinal < before)
+            query = query.order_by(events.c.ordinal.desc())
+        rows = connection.execute(query.limit(min(limit, EVENTS_PER_PAGE_MOST))).mappings().all()
+        if after is None:
+            rows = rows[::-1]
+        names = names_of(connection, (person for row in rows for person in (row["person"], row["actor"])))
+        return [_event_view(row, names) for row in rows]
+
+    def assignments(
+        self, connection: Connection, *, after: str = "", limit: int = 100, only: Sequence[str] | None = None,
+        person: str | None = None, ended: bool = False,
+    ) -> list[AssignmentView]:  # fmt: skip
+        """Assignments by id; only those that go on, unless ``ended``."""
+        query = select(assignments).where(assignments.c.assignment > after).order_by(assignments.c.assignment)
+        if only is not None:
+            query = query.where(assignments.c.bank.in_(only))
+        if person is not None:
+            query = query.where(assignments.c.person == person)
+        if not ended:
+            query = query.where(assignments.c.ended_ms.is_(None))
+        rows = connection.execute(query.limit(min(limit, EVENTS_PER_PAGE_MOST))).mappings().all()
+        names = names_of(connection, (row["person"] for row in rows))
+        return [
+            AssignmentView(
+                id=row["assignment"], bank=row["bank"], locker=f"{row['bank']}-{row['locker']}", person=row["person"],
+                name=names.get(row["person"], "Unknown person"), mode=row["mode"], since=row["since_ms"],
+                until=row["ends_ms"], ended=row["ended_ms"], cause=row["cause"],
+            )
+            for row in rows
+        ]  # fmt: skip
+
+    def requested(self, connection: Connection, bank: str, number: str) -> list[RowMapping]:
+        """Standing commands for a locker that its bank has not answered yet, oldest first."""
+        query = (
+            select(commands)
+            .where(
+                commands.c.bank == bank, commands.c.locker == number, commands.c.state == "waiting",
+                commands.c.ordinal.is_not(None),
+            )
+            .order_by(commands.c.ordinal)
+        )  # fmt: skip
+        return list(connection.execute(query.limit(20)).mappings())
+
+    def _bank_rows(self, connection: Connection, only: Sequence[str] | None) -> Sequence[RowMapping]:
+        query = select(banks).order_by(banks.c.bank)
+        if only is not None:
+            query = query.where(banks.c.bank.in_(only))
+        return connection.execute(query).mappings().all()
+
+    def _locker_views(self, connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list[LockerView]]:
+        names = names_of(connection, (person for row in rows for person in (row["person"], row["former"])))
+        now_ms = self._store.now_ms()
+        found: dict[str, list[LockerView]] = {}
+        for row in rows:
+            view = locker_view(row, self._heartbeats.seen(row["bank"]), names, now_ms)
+            found.setdefault(row["bank"], []).append(view)
+        return found
+
+
+def names_of(connection: Connection, pseudonyms: Iterable[str | None]) -> dict[str, str]:
+    """People's names by pseudonym; who was erased is not in it."""
+    wanted = sorted({name for name in pseudonyms if name is not None and name.startswith("p_")})
+    found: dict[str, str] = {}
+    for at in range(0, len(wanted), _CHUNK):
+        query = select(people.c.person, people.c.name).where(people.c.person.in_(wanted[at : at + _CHUNK]))
+        found.update(connection.execute(query).tuples().all())
+    return found
+
+
+def _event_view(row: RowMapping, names: dict[str, str]) -> EventView:
+    try:
+        line = decode_line(row["line"])
+    except LineError:
+        # Committed lines were readable once; a damaged database must not take the whole page with it.
+        return EventView(
+            id=row["ordinal"], bank="", seq=0, at=0, type="unreadable", locker=None, who=None,
+            what="This record cannot be read", how="restore the database from a backup", tone="alarm",
+        )  # fmt: skip
+    said = words(line.event)
+    locker = getattr(line.event, "locker", None)
+    return EventView(
+        id=row["ordinal"], bank=line.bank, seq=line.seq, at=line.moment.at_ms, type=line.type,
+        locker=f"{line.bank}-{locker}" if locker else None, who=_who(row, names), what=said.what, how=said.how,
+        tone=said.tone,
+    )  # fmt: skip
+
+
+def _who(row: RowMapping, names: dict[str, str]) -> str | None:
+    actor, person = row["actor"], row["person"]
+    if actor is not None and actor.startswith("op:"):
+        return str(actor.removeprefix("op:"))
+    named = person or actor
+    return names.get(named, "Unknown person") if named is not None else None
+
+
+def standings(connection: Connection) -> tuple[int, dict[str, Standing]]:
+    """The look into the database that `Heartbeats.learn` takes."""
+    columns = (
+        banks.c.bank, banks.c.controller, banks.c.epoch, banks.c.last_seq, banks.c.quarantine, banks.c.standing_last,
+        banks.c.last_seen_ms,
+    )  # fmt: skip
+    rows = connection.execute(select(*columns)).mappings()
+    known = {
+        row["bank"]: Standing(
+            row["controller"] or "", row["epoch"], row["last_seq"], row["quarantine"] is not None, row["standing_last"],
+            row["last_seen_ms"],
+        )
+        for row in rows
+    }  # fmt: skip
+    return counter_value(connection, DIRECTORY), known

@@ -1,0 +1,118 @@
+"""Acting on lockers by program. Every act needs a reason, which goes into the record."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Path, Response
+from pydantic import BaseModel, Field
+
+from cubbyhole.server.banks.wording import words_for_reason
+from cubbyhole.server.commands.live import Result
+from cubbyhole.server.web.callers import Operator, ServicesDep
+from cubbyhole.server.web.problems import Problem
+
+router = APIRouter(prefix="/api/v1/lockers", tags=["commands"])
+
+LockerId = Annotated[str, Path(description="Like A-07.", max_length=32)]
+
+
+class Because(BaseModel):
+    """Why it is done; kept with the record."""
+
+    reason: str = Field(min_length=1, max_length=300)
+
+
+class Ending(Because):
+    """``assignment`` makes sure that it is the one that was meant."""
+
+    assignment: str | None = None
+
+
+class Assigning(Because):
+    person: str = Field(max_length=24)
+    mode: Literal["hours", "day", "term", "permanent"] | None = None
+    until: int | None = Field(default=None, description="Ms since the Unix epoch; null: as the rule says.")
+
+
+class CommandView(BaseModel):
+    """``outcome``: done; requested (the bank has not answered yet); unknown (it may have been done)."""
+
+    command: str
+    outcome: str
+    why: str | None
+
+
+@router.post("/{locker}/open")
+async def open_locker(
+    services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
+) -> CommandView:
+    """Open the door now or never."""
+    return _answer(await services.actions.open(*_split(locker), caller.actor, body.reason), response)
+
+
+@router.post("/{locker}/release")
+async def release(
+    services: ServicesDep, caller: Operator, locker: LockerId, body: Ending, response: Response
+) -> CommandView:
+    """End the assignment."""
+    return _answer(await services.actions.end(*_split(locker), caller.actor, body.reason, body.assignment), response)
+
+
+@router.post("/{locker}/assign")
+async def assign(
+    services: ServicesDep, caller: Operator, locker: LockerId, body: Assigning, response: Response
+) -> CommandView:
+    """Give a free locker to somebody."""
+    result = await services.actions.assign(
+        *_split(locker), caller.actor, body.reason, body.person, body.mode, body.until
+    )
+    return _answer(result, response)
+
+
+@router.post("/{locker}/out-of-service")
+async def out_of_service(
+    services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
+) -> CommandView:
+    """Take the locker out of service."""
+    return _answer(
+        await services.actions.change("out_of_service", *_split(locker), caller.actor, body.reason), response
+    )
+
+
+@router.post("/{locker}/in-service")
+async def in_service(
+    services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
+) -> CommandView:
+    """Put the locker into service again."""
+    return _answer(await services.actions.change("in_service", *_split(locker), caller.actor, body.reason), response)
+
+
+@router.post("/{locker}/checked")
+async def checked(
+    services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
+) -> CommandView:
+    """Somebody has looked inside; the locker can be offered again."""
+    return _answer(await services.actions.change("checked", *_split(locker), caller.actor, body.reason), response)
+
+
+def _split(locker: str) -> tuple[str, str]:
+    bank, dash, number = locker.rpartition("-")
+    if not dash:
+        raise Problem(404, "unknown_locker", f"There is no locker {locker[:40]}; write bank and number, like A-07.")
+    return bank, number
+
+
+def _answer(result: Result, response: Response) -> CommandView:
+    match result.outcome:
+        case "refused":
+            raise Problem(409, result.why or "refused", f"The bank refused: {words_for_reason(result.why)}.")
+        case "unreachable":
+            raise Problem(
+                503, "bank_unreachable", "The bank cannot be reached. Nothing was opened and nothing will be later."
+            )
+        case "requested" | "unknown":
+            response.status_code = 202
+        case _:
+            pass
+    return CommandView(command=result.command, outcome=result.outcome, why=result.why)

@@ -1,0 +1,1 @@
+"""The live picture: what changed goes to every open page as it commits."""

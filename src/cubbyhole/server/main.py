@@ -1,0 +1,259 @@
+"""The server's composition root: every part is made here, started in order and stopped in the opposite one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+import uvicorn
+from sqlalchemy import func, insert, select, update
+
+from cubbyhole.domain.rules import DEFAULT
+from cubbyhole.protocol.fabric.login import Endpoint
+from cubbyhole.server.auth import owner_link
+from cubbyhole.server.banks.controllers import ControllerRegistry
+from cubbyhole.server.banks.desk import BankDesk
+from cubbyhole.server.banks.enrolling import enrolment_desk
+from cubbyhole.server.banks.ingest import Change, Ingest, Unacceptable
+from cubbyhole.server.banks.presence import Heartbeats
+from cubbyhole.server.banks.queries import BankQueries, standings
+from cubbyhole.server.banks.rounds import Rounds
+from cubbyhole.server.commands.actions import Actions, Outcomes
+from cubbyhole.server.commands.live import LiveCommands, Result
+from cubbyhole.server.directory.calendar import check_timezone
+from cubbyhole.server.directory.changes import DirectoryChanges
+from cubbyhole.server.directory.sync import DirectoryDesk
+from cubbyhole.server.fabric import authority as authorities
+from cubbyhole.server.fabric import keys as fabric_keys
+from cubbyhole.server.fabric.link import ServerLink
+from cubbyhole.server.fabric.nats_server import NatsServer
+from cubbyhole.server.fabric.presence import PresenceChange
+from cubbyhole.server.keys import load_or_make
+from cubbyhole.server.live.hub import Hub, Moved
+from cubbyhole.server.live.stream import LiveFeed
+from cubbyhole.server.persistence.engine import make_engine
+from cubbyhole.server.persistence.migrate import migrate
+from cubbyhole.server.persistence.pool import WorkPool
+from cubbyhole.server.persistence.tables import rules, sites
+from cubbyhole.server.persistence.unit import Store
+from cubbyhole.server.services import Services
+from cubbyhole.server.settings import ServerSettings
+from cubbyhole.server.web.app import create_app
+from cubbyhole.server.web.readiness import Readiness
+
+log = structlog.get_logger(__name__)
+
+CONNECTIONS_MOST = 2000
+STOP_WITHIN_S = 4
+
+
+def now_ms() -> int:
+    """The installation's clock."""
+    return time.time_ns() // 1_000_000
+
+
+def open_store(settings: ServerSettings) -> Store:
+    """The database at this release's schema, with what every installation has from the start."""
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    engine = make_engine(settings.database_url)
+    migrate(engine)
+    store = Store(engine, now_ms)
+    with store.read() as connection:
+        zone = connection.execute(select(sites.c.timezone).where(sites.c.site == "")).scalar()
+        has_rules = connection.execute(select(func.count()).select_from(rules)).scalar_one() > 0
+    if zone is None or not has_rules:
+        with store.write() as work:
+            if zone is None:
+                zone = check_timezone(settings.timezone)
+                work.connection.execute(insert(sites).values(site="", timezone=zone))
+                work.connection.execute(update(sites).values(timezone=zone))
+            if not has_rules:
+                DirectoryChanges(work).put_rule(DEFAULT)
+    return store
+
+
+class Server:
+    """One server process. `start` returns once it serves; `stop` leaves nothing behind."""
+
+    def __init__(self, settings: ServerSettings) -> None:
+        self.settings = settings
+        self._stack = contextlib.AsyncExitStack()
+        self._uvicorn: uvicorn.Server | None = None
+        self.services: Services | None = None
+        self.link: ServerLink | None = None
+
+    async def start(self) -> Services:
+        """Raises what the parts raise: each message says what to do."""
+        settings, loop = self.settings, asyncio.get_running_loop()
+        store = await asyncio.to_thread(open_store, settings)
+        self._stack.callback(store.engine.dispose)
+        authority = authorities.load_or_make(settings.keys, settings.fabric_names)
+        keys = fabric_keys.load_or_make(settings.keys)
+        sealing = load_or_make(settings.keys / "sealing.key")
+        pool, ingest_pool = WorkPool("work", 8, 256), WorkPool("ingest", 8, 1024)
+        self._stack.callback(pool.close)
+        self._stack.callback(ingest_pool.close)
+
+        hub, outcomes = Hub(loop), Outcomes(loop)
+        heartbeats = Heartbeats(time.monotonic, now_ms, lambda bank, online: hub.publish(Moved(bank, all_lockers=True)))
+
+        def announce(change: Change) -> None:
+            loop.call_soon_threadsafe(heartbeats.committed, change.bank, change.epoch, change.seq)
+            hub.publish(Moved(change.bank, change.lockers, False, *change.ordinals))
+            for settled in change.settled:
+                outcomes.settled(Result(settled.command, settled.outcome, settled.reason))
+
+        ingest = Ingest(store, authority.receipt_key, announce)
+        queries = BankQueries(store, heartbeats)
+        endpoint, offered = await self._fabric(authority, keys)
+        link = self.link = ServerLink(
+            endpoint, keys, ControllerRegistry(store),
+            on_presence=lambda change: _left(heartbeats, change),
+        )  # fmt: skip
+        live = LiveCommands(store, pool, link, ingest.receive)
+        rounds = Rounds(store, pool, heartbeats, link)
+        actions = Actions(store, pool, live, outcomes, rounds.nudge)
+        desk = BankDesk(store, DirectoryDesk(store, sealing), live)
+        await ingest_pool.run(lambda: heartbeats.learn(*_look(store)))
+
+        _serve(link, "events", ingest_pool, ingest.take)
+        _serve(link, "claim", ingest_pool, desk.claim)
+        _serve(link, "sync", pool, desk.sync)
+        _serve(link, "standing", pool, desk.standing)
+        _serve(link, "resume", pool, desk.resume)
+        link.subscribe("beat", rounds.beat)
+        link.serve_enrolment(enrolment_desk(store, pool, sealing, offered, rounds.look))
+        await link.start()
+        self._stack.push_async_callback(link.stop)
+        await rounds.start()
+        self._stack.push_async_callback(rounds.stop)
+
+        readiness = Readiness(store, {"fabric": lambda: link.connected})
+        feed = LiveFeed(hub, store, pool, queries)
+        self.services = Services(
+            settings, store, pool, sealing, authority, heartbeats, queries, actions, feed, readiness, offered
+        )
+        await self._web(self.services)
+        return self.services
+
+    async def _fabric(self, authority: authorities.Authority, keys: fabric_keys.FabricKeys) -> tuple[Endpoint, str]:
+        settings = self.settings
+        if settings.nats_url:
+            return Endpoint((settings.nats_url,), authority.trust()), settings.nats_url
+        folder = settings.home / "nats"
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        nats = NatsServer(
+            folder, authority, keys, port=self._nats_port(), host=settings.nats_host, binary=settings.nats_binary
+        )
+        await nats.start()
+        self._stack.push_async_callback(nats.stop)
+        return Endpoint((nats.url,), authority.trust()), nats.offered_url
+
+    def _nats_port(self) -> int:
+        """The port of the own nats-server. Chosen once and kept: controllers remember it."""
+        if self.settings.nats_port:
+            return self.settings.nats_port
+        path = self.settings.home / "nats" / "port.json"
+        if path.exists():
+            return int(json.loads(path.read_text())["port"])
+        with socket.socket() as probe:
+            probe.bind((self.settings.nats_host, 0))
+            port = int(probe.getsockname()[1])
+        path.write_text(json.dumps({"port": port}))
+        return port
+
+    async def _web(self, services: Services) -> None:
+        config = uvicorn.Config(
+            create_app(services), host=self.settings.host, port=self.settings.port, log_config=None, access_log=False,
+            limit_concurrency=CONNECTIONS_MOST, timeout_graceful_shutdown=STOP_WITHIN_S, lifespan="on",
+            server_header=False,
+        )  # fmt: skip
+        server = self._uvicorn = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        listening = _listen(self.settings.host, self.settings.port)
+        task = asyncio.create_task(server._serve([listening]), name="web")
+
+        async def end() -> None:
+            server.should_exit = True
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+            listening.close()
+
+        self._stack.push_async_callback(end)
+        while not server.started:
+            if task.done():
+                task.result()
+                raise RuntimeError("the web server ended at once")
+            await asyncio.sleep(0.01)
+
+    def owner_link(self) -> str | None:
+        """A fresh one-time address for becoming the owner; None where there is one."""
+        assert self.services is not None
+        with self.services.store.write() as work:
+            token = owner_link.first_link(work)
+        return f"{self.settings.base_url}/owner/{token}" if token is not None else None
+
+    async def stop(self) -> None:
+        await self._stack.aclose()
+
+
+async def run(settings: ServerSettings, ready: Callable[[Server], Awaitable[None]] | None = None) -> None:
+    """Serve until SIGINT or SIGTERM."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    server = Server(settings)
+    try:
+        await server.start()
+        if ready is not None:
+            await ready(server)
+        await stop.wait()
+    finally:
+        await server.stop()
+
+
+def _serve(link: ServerLink, verb: str, pool: WorkPool, handler: Callable[[str, bytes], bytes]) -> None:
+    """Answer a verb from a thread; what cannot be accepted is answered with its fixed word."""
+    from cubbyhole.protocol.fabric.errors import Refused
+
+    async def answer(bank: str, payload: bytes) -> bytes:
+        try:
+            return await pool.run(handler, bank, payload)
+        except Unacceptable as error:
+            raise Refused(error.word, str(error)) from None
+
+    link.subscribe(verb, answer)
+
+
+def _look(store: Store):  # type: ignore[no-untyped-def]
+    with store.read() as connection:
+        return standings(connection)
+
+
+def _left(heartbeats: Heartbeats, change: PresenceChange) -> None:
+    if not change.connected:
+        heartbeats.disconnected(change.controller)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises OSError with an address in its text."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listening.bind((host, port))
+    except OSError as error:
+        listening.close()
+        raise OSError(
+            error.errno, f"cannot listen on {host}:{port}: {error.strerror}; choose another with --port"
+        ) from None
+    listening.listen(256)
+    return listening

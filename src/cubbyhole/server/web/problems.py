@@ -1,0 +1,62 @@
+"""Errors as ``application/problem+json`` (RFC 9457): what happened, what is safe, what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from starlette.exceptions import HTTPException
+
+from cubbyhole.server.commands.standing import NotPossible
+from cubbyhole.server.live.hub import TooManyWatchers
+from cubbyhole.server.persistence.pool import Overloaded
+
+MEDIA_TYPE = "application/problem+json"
+_STATUS_BY_WORD = {"unknown_locker": 404, "unknown_bank": 404, "unknown_person": 404, "taken": 409, "not_assigned": 409}
+
+
+class Problem(HTTPException):
+    """An error that the API answers as it is. ``word`` is stable, ``detail`` is for people."""
+
+    def __init__(self, status: int, word: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(status, detail, headers)
+        self.word = word
+
+
+def problem(status: int, word: str, detail: str, headers: Any = None, **more: Any) -> Response:
+    title = word.replace("_", " ").capitalize()
+    body = {"type": f"urn:cubbyhole:{word}", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the API so; pages have their own."""
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> Response:
+        word = error.word if isinstance(error, Problem) else _word(error.status_code)
+        return problem(error.status_code, word, str(error.detail), error.headers)
+
+    @app.exception_handler(RequestValidationError)
+    async def _invalid(_request: Request, error: RequestValidationError) -> Response:
+        wrong = [{"where": ".".join(map(str, e["loc"])), "why": e["msg"]} for e in error.errors()[:20]]
+        return problem(422, "invalid", "Some of what was sent cannot be used.", errors=wrong)
+
+    @app.exception_handler(NotPossible)
+    async def _not_possible(_request: Request, error: NotPossible) -> Response:
+        return problem(_STATUS_BY_WORD.get(error.word, 422), error.word, str(error))
+
+    @app.exception_handler(Overloaded)
+    async def _overloaded(_request: Request, _error: Overloaded) -> Response:
+        detail = "The server has too much to do at this moment. Nothing was changed; try again in a second."
+        return problem(503, "overloaded", detail, {"Retry-After": "1"})
+
+    @app.exception_handler(TooManyWatchers)
+    async def _watchers(_request: Request, error: TooManyWatchers) -> Response:
+        return problem(503, "too_many_watchers", str(error), {"Retry-After": "5"})
+
+
+def _word(status: int) -> str:
+    return {404: "not_found", 405: "method_not_allowed", 401: "not_signed_in", 403: "forbidden"}.get(status, "error")
