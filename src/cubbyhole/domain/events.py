@@ -10,37 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import ClassVar
 
+from cubbyhole.domain.snapshot import Answered as Answered
+from cubbyhole.domain.snapshot import Assigned as Assigned
+from cubbyhole.domain.snapshot import Disabled as Disabled
 from cubbyhole.domain.vocabulary import Cause, Door, Lock, Mode, Occupancy, Outcome, Reason, Way
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assigned:
-    """An assignment as it stands in a snapshot."""
-
-    assignment: str
-    locker: str
-    person: str
-    mode: Mode
-    since_ms: int
-    ends_ms: int | None
-    rule: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disabled:
-    """A locker that was out of service when a snapshot was taken."""
-
-    locker: str
-    reason: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
-    """A command whose outcome is final."""
-
-    command: str
-    outcome: str
-    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +57,8 @@ class BankConfigured:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DirectoryApplied:
+    """The bank works with this version of its directory from here on."""
+
     TYPE: ClassVar[str] = "directory.applied"
     version: int
     content_hash: str
@@ -99,12 +74,16 @@ class ContactLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactRestored:
+    """The server answers again after ``lost_ms``."""
+
     TYPE: ClassVar[str] = "contact.restored"
     lost_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockDoubted:
+    """From here on nothing is released early; ``offset_ms`` is how far the clock seemed to be off."""
+
     TYPE: ClassVar[str] = "clock.doubted"
     why: str
     offset_ms: int
@@ -112,6 +91,8 @@ class ClockDoubted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClockTrusted:
+    """The wall clock is right again, as ``source`` says."""
+
     TYPE: ClassVar[str] = "clock.trusted"
     source: str
 
@@ -156,6 +137,8 @@ class UnlockSettled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TapDenied:
+    """A decision that refused; ``credential`` is its id, or a commitment where it is on no file."""
+
     TYPE: ClassVar[str] = "tap.denied"
     reason: Reason
     locker: str | None = None
@@ -167,6 +150,8 @@ class TapDenied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssignmentStarted:
+    """A locker is somebody's from here on, until ``ends_ms``; null where it has no end or none yet."""
+
     TYPE: ClassVar[str] = "assignment.started"
     assignment: str
     locker: str
@@ -211,6 +196,8 @@ class ReleaseArmed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleaseDisarmed:
+    """The same gesture once more: the assignment goes on."""
+
     TYPE: ClassVar[str] = "release.disarmed"
     locker: str
     assignment: str
@@ -218,6 +205,8 @@ class ReleaseDisarmed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckNeeded:
+    """A free locker is not offered until somebody has looked inside."""
+
     TYPE: ClassVar[str] = "locker.check_needed"
     locker: str
     why: str
@@ -225,6 +214,8 @@ class CheckNeeded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
+    """Somebody has looked (``command``), or the occupancy sensor behind the closed door says empty."""
+
     TYPE: ClassVar[str] = "locker.checked"
     locker: str
     command: str | None = None
@@ -232,6 +223,8 @@ class Checked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutOfService:
+    """The locker is not given to anybody; its holder may still open it."""
+
     TYPE: ClassVar[str] = "locker.out_of_service"
     locker: str
     reason: str
@@ -240,6 +233,8 @@ class OutOfService:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InService:
+    """The locker may be given again."""
+
     TYPE: ClassVar[str] = "locker.in_service"
     locker: str
     reason: str
@@ -279,6 +274,8 @@ class DoorHeldOpen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LockChanged:
+    """What the lock sensor says; never inferred from anything else."""
+
     TYPE: ClassVar[str] = "lock.changed"
     locker: str
     lock: Lock
@@ -286,6 +283,8 @@ class LockChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OccupancyChanged:
+    """What the occupancy sensor says."""
+
     TYPE: ClassVar[str] = "occupancy.changed"
     locker: str
     occupancy: Occupancy
@@ -302,6 +301,8 @@ class LinkLost:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinkRestored:
+    """The board answers again; what its doors are comes with the next readings."""
+
     TYPE: ClassVar[str] = "link.restored"
     link: str
     lockers: tuple[str, ...]
@@ -330,6 +331,8 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitExceeded:
+    """A hand gave somebody more lockers than the rule allows; nobody is thrown out."""
+
     TYPE: ClassVar[str] = "limit.exceeded"
     person: str
     held: int

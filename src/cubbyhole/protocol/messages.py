@@ -177,7 +177,7 @@ class CommandAnswer(Message):
 
     command: Name
     outcome: Name
-    reason: Name | None = None
+    reason: Note | None = None
     unlock: Name | None = None
     events: Events | None = None
 
