@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from serialx import BaseSerialTransport, SerialException, create_serial_connection
 
@@ -51,7 +51,7 @@ class LineReader:
     def __aiter__(self) -> AsyncIterator[ReadCredential | BadRead]:
         return self.reads()
 
-    async def reads(self) -> AsyncIterator[ReadCredential | BadRead]:
+    async def reads(self) -> AsyncGenerator[ReadCredential | BadRead, None]:
         """Every read, until ``close``. The port is opened on the first step and again whenever it was lost."""
         backoff_s = BACKOFF_FIRST_S
         try:
