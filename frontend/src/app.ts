@@ -1,0 +1,11 @@
+// The one script of all pages.
+
+import { BankPicture } from "./bank-picture";
+import { startDrawer } from "./drawer";
+import { Live } from "./live";
+import { Workbench } from "./workbench";
+
+customElements.define("cubby-bank", BankPicture);
+customElements.define("cubby-live", Live);
+customElements.define("cubby-workbench", Workbench);
+startDrawer();

@@ -1,0 +1,104 @@
+// A bank's picture was drawn by the server; here it only comes to life: states change in place, arrows walk the doors.
+
+import type { Locker } from "./shapes";
+
+const DETAIL: [number, string][] = [
+  [0.085, "mini"],
+  [0.17, "mid"],
+  [Infinity, "full"],
+];
+
+export class BankPicture extends HTMLElement {
+  #watch: ResizeObserver | undefined;
+
+  get bank(): string {
+    return this.dataset["bank"] ?? "";
+  }
+
+  connectedCallback(): void {
+    this.#watch = new ResizeObserver(() => this.#scale());
+    this.#watch.observe(this);
+    this.addEventListener("keydown", (event) => this.#key(event));
+    this.addEventListener("click", (event) => this.#choose(event.target));
+  }
+
+  disconnectedCallback(): void {
+    this.#watch?.disconnect();
+  }
+
+  // Put a locker's new state into the picture. A door that is not in it is none of ours.
+  show(locker: Locker): void {
+    const door = this.querySelector<SVGGElement>(`.door[data-locker="${CSS.escape(locker.id)}"]`);
+    if (!door) return;
+    const swing = this.querySelector<SVGGElement>(`.swing[data-for="${CSS.escape(locker.id)}"]`);
+    for (const part of [door, swing]) {
+      if (!part) continue;
+      part.dataset["state"] = locker.state;
+      part.dataset["door"] = locker.door;
+    }
+    door.dataset["lock"] = locker.lock;
+    door.querySelector(".glyph")?.setAttribute("href", `#i-${locker.state}`);
+    if (locker.label) {
+      door.setAttribute("aria-label", locker.label);
+      const title = door.querySelector("title");
+      if (title) title.textContent = locker.label;
+    }
+  }
+
+  select(number: string | null): void {
+    for (const door of this.querySelectorAll<SVGGElement>(".door")) {
+      door.toggleAttribute("data-selected", door.dataset["number"] === number);
+    }
+  }
+
+  focusDoor(number: string): void {
+    this.querySelector<SVGGElement>(`.door[data-number="${CSS.escape(number)}"]`)?.focus();
+  }
+
+  // How much is drawn follows the drawn scale in pixels per millimetre, not the device.
+  #scale(): void {
+    const picture = this.querySelector<SVGSVGElement>(".bank");
+    if (!picture) return;
+    const scale = picture.clientWidth / Number(picture.dataset["width"]);
+    picture.dataset["lod"] = DETAIL.find(([most]) => scale < most)?.[1] ?? "full";
+  }
+
+  #choose(target: EventTarget | null): void {
+    const door = target instanceof Element ? target.closest<SVGGElement>(".door[tabindex]") : null;
+    if (!door) return;
+    const detail = { bank: this.bank, number: door.dataset["number"] ?? "" };
+    this.dispatchEvent(new CustomEvent("door", { bubbles: true, detail }));
+  }
+
+  #key(event: KeyboardEvent): void {
+    const from = event.target instanceof Element ? event.target.closest<SVGGElement>(".door[tabindex]") : null;
+    if (!from) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      this.#choose(from);
+      return;
+    }
+    const way = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] }[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const next = this.#nearest(from, way[0] ?? 0, way[1] ?? 0);
+    if (!next) return;
+    from.tabIndex = -1;
+    next.tabIndex = 0;
+    next.focus();
+  }
+
+  // The next door by where it stands, not by its number: ahead counts once, aside two and a half times.
+  #nearest(from: SVGGElement, dx: number, dy: number): SVGGElement | null {
+    let best: SVGGElement | null = null;
+    let least = Infinity;
+    for (const door of this.querySelectorAll<SVGGElement>(".door[tabindex]")) {
+      const x = Number(door.dataset["cx"]) - Number(from.dataset["cx"]);
+      const y = Number(door.dataset["cy"]) - Number(from.dataset["cy"]);
+      const ahead = x * dx + y * dy;
+      const cost = ahead + 2.5 * Math.abs(x * dy + y * dx);
+      if (ahead > 20 && cost < least) [best, least] = [door, cost];
+    }
+    return best;
+  }
+}
