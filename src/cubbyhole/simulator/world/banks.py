@@ -1,0 +1,257 @@
+"""One bank of the world: furniture, controller, wire, people and the server's record of it, built from a seed."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from dataclasses import dataclass, field
+
+from cubbyhole.domain import events as ev
+from cubbyhole.domain.directory import CredentialRow, PersonRow, Row
+from cubbyhole.domain.layout import parse_columns
+from cubbyhole.domain.rules import Rule, ScopeKind
+from cubbyhole.domain.vocabulary import Contents, Mode
+from cubbyhole.edge import inputs as io
+from cubbyhole.protocol.digest import credential_digest
+from cubbyhole.protocol.signing import public_text
+from cubbyhole.simulator.world.clockwork import Kernel, MachineClock
+from cubbyhole.simulator.world.coverage import Coverage
+from cubbyhole.simulator.world.disk import WorldDisk
+from cubbyhole.simulator.world.doors import Hardware, PhysicalDoor
+from cubbyhole.simulator.world.keys import make_key
+from cubbyhole.simulator.world.machine import Machine
+from cubbyhole.simulator.world.office import BankRecord, Office
+from cubbyhole.simulator.world.people import Crowd, Human
+from cubbyhole.simulator.world.talk import Talk
+from cubbyhole.simulator.world.wire import Weather, Wire
+from cubbyhole.simulator.world.witness import Contact, Witness
+
+TIMEZONE = "Europe/Berlin"
+COLUMNS = ("S S S M", "M M L", "S+ S+ M", "L_ L M", "S S M M")
+HARDWARE = (
+    Hardware(springs=True, senses_lock=True, senses_occupancy=True, relatch_ms=None),
+    Hardware(springs=True, senses_lock=False, senses_occupancy=False, relatch_ms=None),
+    Hardware(springs=False, senses_lock=True, senses_occupancy=False, relatch_ms=None),
+    Hardware(springs=False, senses_lock=False, senses_occupancy=True, relatch_ms=3_000),
+)
+
+
+@dataclass(slots=True)
+class World:
+    """What all banks share."""
+
+    kernel: Kernel
+    chance: random.Random
+    coverage: Coverage
+    witness: Witness
+    office: Office
+    real_keys: bool
+
+
+@dataclass
+class BankScene:
+    """A bank and everything around it. ``shared_reader``: one reader for all doors."""
+
+    world: World
+    bank: str
+    index: int
+    people: int
+    pace_ms: int
+    shared_reader: bool = False
+    doors: dict[str, PhysicalDoor] = field(default_factory=dict)
+    owners: dict[str, str] = field(default_factory=dict)  # badge → person, as the server's people would say
+    machine: Machine = field(init=False)
+    talk: Talk = field(init=False)
+    wire: Wire = field(init=False)
+    crowd: Crowd = field(init=False)
+    record: BankRecord = field(init=False)
+    replaced: int = 0
+    _next_badge: int = 0
+
+    def build(self) -> None:
+        """Furniture, people, directory and the first controller; nothing moves yet."""
+        w, chance = self.world, random.Random(self.world.chance.getrandbits(64))
+        self.chance = chance
+        hardware = HARDWARE[self.index % len(HARDWARE)]
+        self.shared_reader = self.index % 5 == 1
+        self.hardware = hardware
+        columns = tuple(chance.choice(COLUMNS) for _ in range(chance.randint(4, 7)))
+        self.settings = io.BankSettings(
+            bank=self.bank, label=f"Bank {self.bank}", area="floor 1", site="office", columns=columns,
+            reader="bank" if self.shared_reader else "door", senses_lock=hardware.senses_lock,
+            senses_occupancy=hardware.senses_occupancy, drives_lights=False, springs=hardware.springs,
+        )  # fmt: skip
+        for spec in parse_columns(columns):
+            self.doors[spec.number] = PhysicalDoor(spec.number, hardware, self._moved)
+        self.wire = Wire(w.kernel, random.Random(chance.getrandbits(64)), w.coverage)
+        self.record = w.office.add_bank(self.bank, TIMEZONE)
+        humans = [self._human(n) for n in range(self.people)]
+        self.crowd = Crowd(w.kernel, random.Random(chance.getrandbits(64)), w.coverage, self, humans)
+        w.office.change_directory(self.bank, [row for h in humans for row in self.rows(h)] + self._rules())
+        self._new_machine()
+
+    def _moved(self, door: PhysicalDoor) -> None:
+        self.machine.door_moved(door)
+
+    # -- people -------------------------------------------------------------------------------------------------
+
+    def new_badge(self) -> str:
+        self._next_badge += 1
+        text = hashlib.sha256(f"{self.bank}/{self._next_badge}".encode()).hexdigest()[:8]
+        return f"uid:{text}"
+
+    def _human(self, n: int) -> Human:
+        badge = self.new_badge()
+        groups = ("all", "staff") if n % 3 else ("all",)
+        human = Human(f"p_{self.index:04x}{n:012x}", f"Person {n}", groups, badge, self._next_badge)
+        if n % 12 == 5:
+            start = self.world.kernel.now_ms + self.chance.randint(-2, 2) * 86_400_000
+            human.window = (start, start + self.chance.randint(1, 4) * 86_400_000)
+        if n % 25 == 11:
+            human.active = False
+        self.owners[badge] = human.person
+        return human
+
+    def newcomer(self) -> Human:
+        """Somebody new, with a badge that works from the next directory on."""
+        human = self._human(len(self.crowd.humans))
+        self.crowd.humans.append(human)
+        return human
+
+    def rows(self, h: Human) -> list[Row]:
+        """How the directory names a human and their badge."""
+        window = h.window or (None, None)
+        return [
+            PersonRow(
+                person=h.person, name=h.name, groups=h.groups, active=h.active,
+                commitment=hashlib.sha256(h.person.encode()).hexdigest(), from_ms=window[0], until_ms=window[1],
+            ),
+            self.credential(h),
+        ]  # fmt: skip
+
+    def credential(self, h: Human) -> CredentialRow:
+        return CredentialRow(
+            digest=credential_digest(self.record.key, h.badge), credential=f"k_{h.person[2:]}_{h.badge_number}",
+            person=h.person, kind="badge", blocked=h.blocked,
+        )  # fmt: skip
+
+    def _rules(self) -> list[Row]:
+        index, numbers = self.index, list(self.doors)
+        contents = (Contents.RETRIEVE, Contents.CHECK, Contents.RELEASE)[index % 3]
+        most = 2 if self.shared_reader else 1
+        hours = (2, 5) if index % 3 == 1 else (72, 720)
+        rules = [
+            Rule(rule="base", title="All", max_lockers=most, contents=contents, give_offline_h=hours[0], open_offline_h=hours[1]),
+            Rule(rule="staff", title="Staff", scope=ScopeKind.LOCKER, scope_value=f"{self.bank}-{numbers[-1]}", only_groups=("staff",)),
+            Rule(rule="fixed", title="Fixed", scope=ScopeKind.LOCKER, scope_value=f"{self.bank}-{numbers[2]}", mode=Mode.PERMANENT),
+            Rule(rule="near", title="Only by hand", scope=ScopeKind.LOCKER, scope_value=f"{self.bank}-{numbers[1]}", remote_open=False),
+        ]  # fmt: skip
+        if self.shared_reader:
+            rules.append(Rule(rule="crew", title="Crew", scope=ScopeKind.LOCKER, scope_value=f"{self.bank}-{numbers[0]}", only_groups=("crew",)))
+        return list(rules)
+
+    # -- what people see ----------------------------------------------------------------------------------------
+
+    def tap(self, locker: str | None, badge: str, owner: Human | None, age_ms: int = 0) -> io.TapSeen | None:
+        """Hold a badge against a reader; None where the reader is dead."""
+        machine = self.machine
+        if not machine.alive:
+            return None
+        tap = io.TapSeen(locker, badge, machine.clock.mono_ms() - age_ms)
+        self.world.witness.tap_count += 1
+        for checker in self.world.witness.checkers:
+            checker.tapped(self.bank, tap, owner.person if owner is not None else None)
+        machine.post(tap)
+        return tap
+
+    def green(self) -> list[str]:
+        return [s.number for s in self.machine.core.state.offered()] if self.machine.alive else []
+
+    def check_contact(self) -> None:
+        """Tell the witness whether all between this bank and the server works at the moment."""
+        machine = self.machine
+        well = (
+            machine.alive and self.world.office.up and self.wire.weather is Weather.GOOD
+            and not machine.disk.full and not machine.slow_disk
+        )  # fmt: skip
+        contact = self.world.witness.contact.setdefault(self.bank, Contact())
+        if not well:
+            contact.healthy_since_ms = None
+        elif contact.healthy_since_ms is None:
+            contact.healthy_since_ms = self.world.kernel.now_ms
+
+    # -- controller ---------------------------------------------------------------------------------------------
+
+    def _new_machine(self) -> None:
+        w, chance = self.world, self.chance
+        synced = self.index % 2 == 0
+        clock = MachineClock(w.kernel, chance.uniform(-80, 80), synced)
+        if not synced:
+            w.coverage.fault("clock_drift")
+        disk = WorldDisk(self.bank, lambda epoch, first, lines: w.witness.durable(self.bank, epoch, first, lines))
+        key = make_key(chance.randbytes(32), w.real_keys)
+        controller = f"ctl_{chance.getrandbits(48):012x}"
+        w.office.enrol(self.bank, controller, public_text(key))
+        machine = Machine(
+            w.kernel, random.Random(chance.getrandbits(64)), self.settings, disk, clock, self.doors, key, controller,
+            w.witness, w.coverage,
+        )  # fmt: skip
+        self.machine = machine
+        self.talk = Talk(machine, w.office, self.wire, self.pace_ms)
+        machine.on_said = self._said
+        machine.on_answer = lambda token, answer: machine.give_slot_back(token.locker)  # type: ignore[attr-defined]
+        machine.on_lines = self.talk.wake
+        machine.on_died = self.died
+
+    def _said(self, said: io.Said) -> None:
+        for checker in self.world.witness.checkers:
+            checker.decided(self.bank, said)
+        self.crowd.said(said)
+
+    def died(self) -> None:
+        """The controller has lost its power; somebody or something brings it back."""
+        self.check_contact()
+        down_ms = self.chance.choice((4_000, 30_000, 300_000, 3_000_000))
+        self.world.kernel.after(down_ms, self.power_on, self.machine)
+
+    def power_on(self, machine: Machine) -> None:
+        """Start the controller; a disk that is too full, or a first start without the server, is tried again later."""
+        if machine is not self.machine or machine.alive:
+            return
+        resume = self.world.office.resume(self.bank) if machine.disk.load() is None else None
+        if machine.disk.load() is None and resume is None:
+            self.world.kernel.after(2_000, self.power_on, machine)
+            return
+
+        def started() -> ev.EpochStarted:
+            assert resume is not None
+            return ev.EpochStarted(
+                controller=machine.controller, journal_key=public_text(machine.key), previous_epoch=resume.previous_epoch,
+                previous_seq=resume.previous_seq, previous_hash=resume.previous_hash, assignments=tuple(resume.assignments),
+                disabled=tuple(resume.disabled), answered=tuple(resume.answered), standing=resume.standing,
+            )  # fmt: skip
+
+        if not machine.boot(started):
+            self.world.kernel.after(30_000, self.power_on, machine)
+            return
+        self.talk.restart()
+        self.check_contact()
+        if machine.board.silent or machine.board.port_gone:
+            self.world.kernel.after(1_500, machine.board_lost)
+        if self.chance.random() < 0.5:
+            human = self.chance.choice(self.crowd.humans)
+            number = human.locker or next(iter(self.doors))
+            self.world.kernel.after(self.chance.randint(1, 300), self._early_tap, number, human)
+
+    def _early_tap(self, number: str, human: Human) -> None:
+        self.tap(None if self.shared_reader else number, human.badge, human)
+
+    def replace(self) -> None:
+        """The controller is beyond repair: another one, with its own key, goes on from what the server has."""
+        self.machine.on_died = lambda: None
+        self.machine.die()
+        self.check_contact()
+        self.world.coverage.fault("controller_replaced")
+        self.replaced += 1
+        self._new_machine()
+        self.world.kernel.after(2_000, self.power_on, self.machine)

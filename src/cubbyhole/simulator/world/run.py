@@ -1,0 +1,131 @@
+"""A run of the world: built from a seed, let go, settled, and checked."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from datetime import datetime
+from time import perf_counter
+from zoneinfo import ZoneInfo
+
+from cubbyhole.simulator.world.banks import TIMEZONE, BankScene, World
+from cubbyhole.simulator.world.checkers import all_checkers
+from cubbyhole.simulator.world.clockwork import DAY_MS, HOUR_MS, MINUTE_MS, Kernel
+from cubbyhole.simulator.world.coverage import Coverage
+from cubbyhole.simulator.world.faults import Faults
+from cubbyhole.simulator.world.keys import cheap_signatures
+from cubbyhole.simulator.world.office import Office
+from cubbyhole.simulator.world.wire import Weather
+from cubbyhole.simulator.world.witness import Violated, Witness
+
+DST_SUNDAYS = ((2026, 3, 29), (2026, 10, 25))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to run. ``often`` scales the faults; ``people`` are per bank."""
+
+    seed: int
+    banks: int = 3
+    days: int = 2
+    people: int = 62
+    often: float = 1.0
+    real_keys: bool = False
+
+    def command(self) -> str:
+        """What a person types to see the same run again."""
+        extra = "" if self.often == 1.0 else f" --often {self.often:g}"
+        extra += " --real-keys" if self.real_keys else ""
+        return f"cubbyhole world --seed {self.seed} --banks {self.banks} --days {self.days}{extra}"
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a run was. ``violation`` is None where everything held."""
+
+    plan: Plan
+    violation: str | None
+    invariant: str | None
+    lines: int
+    taps: int
+    pulses: int
+    steps: int
+    seconds: float
+
+
+def _start_ms(plan: Plan, chance: random.Random) -> int:
+    """05:00 local time, so that the night in which the clocks change is within the run."""
+    year, month, day = DST_SUNDAYS[plan.seed % 2]
+    sunday = datetime(year, month, day, 5, tzinfo=ZoneInfo(TIMEZONE))
+    return round(sunday.timestamp() * 1000) - chance.randint(1, max(1, plan.days - 1)) * DAY_MS
+
+
+def run(plan: Plan, coverage: Coverage) -> Report:
+    """Run ``plan``. Violations are reported, not raised; errors of the simulator itself are raised."""
+    began = perf_counter()
+    chance = random.Random(plan.seed)
+    kernel = Kernel(_start_ms(plan, chance))
+    witness = Witness(kernel, coverage)
+    violation: Violated | None = None
+    with cheap_signatures(plan.real_keys), coverage.watching_doors():
+        try:
+            _live(plan, World(kernel, chance, coverage, witness, Office(kernel, chance, coverage), plan.real_keys))
+        except Violated as found:
+            violation = found
+    return Report(
+        plan, str(violation) if violation else None, violation.invariant if violation else None, witness.line_count,
+        witness.tap_count, witness.pulse_count, kernel.steps, perf_counter() - began,
+    )  # fmt: skip
+
+
+def _live(plan: Plan, world: World) -> None:
+    kernel, witness = world.kernel, world.witness
+    scenes = [
+        BankScene(world, chr(65 + n % 26) + (str(n // 26) if n >= 26 else ""), n, plan.people, world.chance.choice((5, 80, 2_000, 20_000, 60_000)))
+        for n in range(plan.banks)
+    ]  # fmt: skip
+    for checker in all_checkers(world, scenes):
+        witness.add(checker)
+    world.office.committed = lambda record, verdict: [c.committed(record, verdict) for c in witness.checkers]  # type: ignore[func-returns-value]
+    world.office.suspected = lambda record, why: [c.suspected(record, why) for c in witness.checkers]  # type: ignore[func-returns-value]
+    world.office.issued = lambda issued: [c.issued(issued) for c in witness.checkers]  # type: ignore[func-returns-value]
+    world.office.directory_committed = lambda b, v, r, d: [c.directory(b, v, r) for c in witness.checkers]  # type: ignore[func-returns-value]
+    for scene in scenes:
+        scene.build()
+        kernel.after(scene.index * 50, scene.power_on, scene.machine)
+
+    def server_changed(_: int = 0) -> None:
+        for scene in scenes:
+            scene.check_contact()
+            scene.talk.alert()
+
+    world.office.restarted = server_changed
+    world.office.crashed = server_changed
+    Faults(world, scenes, plan.days, plan.often)
+    for scene in scenes:
+        scene.crowd.start(plan.days)
+    offset = datetime.fromtimestamp(kernel.now_ms / 1000, ZoneInfo(TIMEZONE)).utcoffset()
+    kernel.run_until(kernel.start_ms + plan.days * DAY_MS)
+    if datetime.fromtimestamp(kernel.now_ms / 1000, ZoneInfo(TIMEZONE)).utcoffset() != offset:
+        world.coverage.fault("daylight_saving")
+    _settle(world, scenes)
+    witness.finished()
+
+
+def _settle(world: World, scenes: list[BankScene]) -> None:
+    """Mend everything and wait: what was under way must now come to its end."""
+    kernel = world.kernel
+    for scene in scenes:
+        machine = scene.machine
+        scene.wire.turn(Weather.GOOD)
+        machine.disk.full = machine.slow_disk = False
+        machine.power_fault = machine.disk.cut = None
+        machine.board.silent = machine.board.port_gone = machine.board.loses_replies = False
+        scene.check_contact()
+        kernel.after(1_000, scene.power_on, machine)
+        kernel.after(5_000, machine.board_back)
+        for minute in (1, 2, 5, 20, 50, 80):
+            kernel.after(minute * MINUTE_MS, scene.talk.alert)
+            kernel.after(minute * MINUTE_MS + 5_000, machine.tick)
+    world.office.crash_at_commit = False
+    kernel.run_until(kernel.now_ms + 2 * HOUR_MS)
