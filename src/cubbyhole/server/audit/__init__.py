@@ -1,1 +1,1 @@
-"""A bank's journal for auditors: the exported file, the receipts that they keep, and `cubbyhole audit`."""
+"""A bank's journal for auditors: the exported file and the receipts that they keep. `cli.audit` has the commands."""

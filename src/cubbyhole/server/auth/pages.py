@@ -12,9 +12,9 @@ from urllib.parse import parse_qsl
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from cubbyhole.server.auth import owner_link
 from cubbyhole.server.auth.access import Auth, SignedIn, SignInRefused
 from cubbyhole.server.auth.dependencies import COOKIE, caller_of, check_origin, drop_cookie, safe_path, set_cookie
-from cubbyhole.server.auth.owner_link import LinkSpent
 from cubbyhole.server.auth.passwords import WeakPassword
 from cubbyhole.server.auth.waits import MustWait
 
@@ -28,12 +28,12 @@ _GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Ro
 
 
 def make_router(auth: Auth, render: Render) -> APIRouter:
-    """The routes; ``render`` draws `owner.html` (token, good, error) and `sign_in.html` (next, account, error,
-    any_password)."""
+    """The routes; ``render`` draws `owner.html` (token, problem), `sign_in.html` (next, account, problem, any_password)
+    and `error.html` (title, detail, status)."""
     router = APIRouter(include_in_schema=False)
 
-    def page(request: Request, status: int, template: str, **shown: Any) -> Response:
-        response = render(template, request, status, shown)
+    def page(request: Request, code: int, template: str, /, **shown: Any) -> Response:
+        response = render(template, request, code, shown)
         response.headers.update(_GUARDED)
         return response
 
@@ -42,15 +42,21 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         set_cookie(request, response, signed_in.token)
         return response
 
-    async def sign_in_page(request: Request, status: int, *, to: str, account: str = "", error: str = "") -> Response:
-        shown = {"next": to, "account": account, "error": error, "any_password": await auth.any_password()}
+    async def sign_in_page(
+        request: Request, status: int, *, to: str, account: str = "", problem: str | None = None
+    ) -> Response:
+        shown = {"next": to, "account": account, "problem": problem, "any_password": await auth.any_password()}
         return page(request, status, "sign_in.html", **shown)
+
+    def spent_page(request: Request) -> Response:
+        detail = str(owner_link.LinkSpent())
+        return page(request, 410, "error.html", title="This link does not work any more", detail=detail, status=410)
 
     @router.get("/owner/{token}")
     async def look_at_link(request: Request, token: str) -> Response:
-        good = await auth.link_is_good(token)
-        error = "" if good else str(LinkSpent())
-        return page(request, 200 if good else 410, "owner.html", token=token, good=good, error=error)
+        if not await auth.link_is_good(token):
+            return spent_page(request)
+        return page(request, 200, "owner.html", token=token, problem=None)
 
     @router.post("/owner/{token}")
     async def use_link(request: Request, token: str) -> Response:
@@ -59,9 +65,9 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         try:
             signed_in = await auth.spend_link(token, form.get("password"))
         except WeakPassword as weak:
-            return page(request, 422, "owner.html", token=token, good=True, error=str(weak))
-        except LinkSpent as spent:
-            return page(request, 410, "owner.html", token=token, good=False, error=str(spent))
+            return page(request, 422, "owner.html", token=token, problem=str(weak))
+        except owner_link.LinkSpent:
+            return spent_page(request)
         return welcome(request, signed_in, "/")
 
     @router.get("/sign-in")
@@ -80,9 +86,9 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         try:
             signed_in = await auth.sign_in(account, form.get("password", ""), address)
         except SignInRefused as refused:
-            return await sign_in_page(request, 401, to=to, account=account, error=str(refused))
+            return await sign_in_page(request, 401, to=to, account=account, problem=str(refused))
         except MustWait as wait:
-            response = await sign_in_page(request, 429, to=to, account=account, error=str(wait))
+            response = await sign_in_page(request, 429, to=to, account=account, problem=str(wait))
             response.headers["Retry-After"] = str(wait.wait_s)
             return response
         return welcome(request, signed_in, to)

@@ -1,0 +1,169 @@
+"""A bank's journal as a file of records that verify with a public key and no server (`protocol.export`)."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import Connection, Row, select
+
+from cubbyhole.domain import events as ev
+from cubbyhole.protocol.digest import commitment
+from cubbyhole.protocol.export import (
+    EXPORT_VERSION,
+    HeadRecord,
+    IdentityRecord,
+    KeyRecord,
+    LineRecord,
+    Manifest,
+    ReceiptRecord,
+    encode_record,
+    key_text,
+)
+from cubbyhole.protocol.journal import LineError, decode_line
+from cubbyhole.protocol.signing import public_text, sign
+from cubbyhole.server.directory.rows import identity_of, people_by_name
+from cubbyhole.server.persistence.tables import banks, epochs, events, heads
+
+LINES_AT_ONCE = 1000
+
+
+class NoSuchBank(ValueError):
+    """There is no bank of that id; the message names those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Epoch:
+    epoch: str
+    controller: str
+    journal_key: str
+    started_ms: int
+
+
+def export_journal(
+    connection: Connection, receipt_key: Ed25519PrivateKey, bank: str, made_ms: int, *, identities: bool = False
+) -> Iterator[bytes]:
+    """The whole file, a record at a time, of one snapshot. Raises NoSuchBank before the first one.
+
+    ``identities``: also who the pseudonyms are, as far as their names are still those that the journal was bound to.
+    Such a file is personal data.
+    """
+    found = _epochs(connection, bank)
+    return _records(connection, receipt_key, bank, made_ms, found, identities)
+
+
+def receipts(connection: Connection, bank: str, *, every: bool = False) -> Iterator[ReceiptRecord]:
+    """What auditors keep: the newest receipt of each epoch, or every one. Raises NoSuchBank before the first one."""
+    found = _epochs(connection, bank)
+    return _receipts(connection, bank, found, every)
+
+
+def _records(
+    connection: Connection, key: Ed25519PrivateKey, bank: str, made_ms: int, found: list[_Epoch], identities: bool
+) -> Iterator[bytes]:
+    yield encode_record(Manifest(v=EXPORT_VERSION, bank=bank, made_ms=made_ms, authority=public_text(key)))
+    bound: dict[str, set[str]] = {}
+    for epoch in found:
+        yield encode_record(_key_record(key, bank, epoch))
+        for type_, raw in _lines(connection, bank, epoch.epoch):
+            if identities and type_ == ev.PersonBound.TYPE:
+                _remember(bound, raw)
+            yield encode_record(LineRecord(text=raw.decode()))
+        for row in _heads(connection, bank, epoch.epoch):
+            yield encode_record(HeadRecord(epoch=epoch.epoch, seq=row.seq, hash=row.hash, signature=row.signature))
+            yield encode_record(_receipt(bank, epoch.epoch, row))
+    if identities:
+        yield from _identities(connection, bound)
+
+
+def _receipts(connection: Connection, bank: str, found: list[_Epoch], every: bool) -> Iterator[ReceiptRecord]:
+    for epoch in found:
+        newest = None
+        for row in _heads(connection, bank, epoch.epoch):
+            newest = _receipt(bank, epoch.epoch, row)
+            if every:
+                yield newest
+        if newest is not None and not every:
+            yield newest
+
+
+def _epochs(connection: Connection, bank: str) -> list[_Epoch]:
+    """In the order in which they came, which is the order in which they follow each other."""
+    known = list(connection.execute(select(banks.c.bank).order_by(banks.c.bank)).scalars())
+    if bank not in known:
+        raise NoSuchBank(f"There is no bank {bank[:24]!r}; there is {', '.join(known) or 'none yet'}.")
+    query = (
+        select(epochs.c.epoch, epochs.c.controller, epochs.c.journal_key, epochs.c.started_ms)
+        .join(events, (events.c.bank == epochs.c.bank) & (events.c.epoch == epochs.c.epoch) & (events.c.seq == 1))
+        .where(epochs.c.bank == bank)
+        .order_by(events.c.ordinal)
+    )
+    return [_Epoch(*row) for row in connection.execute(query)]
+
+
+def _key_record(key: Ed25519PrivateKey, bank: str, epoch: _Epoch) -> KeyRecord:
+    record = KeyRecord(
+        bank=bank, controller=epoch.controller, journal_key=epoch.journal_key, since_ms=epoch.started_ms, signature=""
+    )
+    record.signature = sign(key, key_text(record))
+    return record
+
+
+def _lines(connection: Connection, bank: str, epoch: str) -> Iterator[tuple[str, bytes]]:
+    """Type and bytes of each line, a thousand at a time: a journal may be larger than the memory."""
+    after, more = 0, True
+    while more:
+        query = (
+            select(events.c.seq, events.c.type, events.c.line)
+            .where(events.c.bank == bank, events.c.epoch == epoch, events.c.seq > after)
+            .order_by(events.c.seq)
+            .limit(LINES_AT_ONCE)
+        )
+        rows = connection.execute(query).all()
+        for seq, type_, raw in rows:
+            after = seq
+            yield type_, bytes(raw)
+        more = len(rows) == LINES_AT_ONCE
+
+
+def _heads(connection: Connection, bank: str, epoch: str) -> Iterator[Row[Any, ...]]:
+    after, more = 0, True
+    while more:
+        query = (
+            select(heads.c.seq, heads.c.hash, heads.c.signature, heads.c.received_ms, heads.c.receipt)
+            .where(heads.c.bank == bank, heads.c.epoch == epoch, heads.c.seq > after)
+            .order_by(heads.c.seq)
+            .limit(LINES_AT_ONCE)
+        )
+        rows = connection.execute(query).all()
+        for row in rows:
+            after = row.seq
+            yield row
+        more = len(rows) == LINES_AT_ONCE
+
+
+def _receipt(bank: str, epoch: str, row: Row[Any, ...]) -> ReceiptRecord:
+    return ReceiptRecord(
+        bank=bank, epoch=epoch, seq=row.seq, hash=row.hash, received_ms=row.received_ms, signature=row.receipt
+    )
+
+
+def _remember(bound: dict[str, set[str]], raw: bytes) -> None:
+    try:
+        event = decode_line(raw).event
+    except LineError:
+        return  # the verifier names such a line
+    if isinstance(event, ev.PersonBound):
+        bound.setdefault(event.person, set()).add(event.commitment)
+
+
+def _identities(connection: Connection, bound: dict[str, set[str]]) -> Iterator[bytes]:
+    """Who was erased has no salt any more and stays a pseudonym; so does an earlier name of somebody."""
+    for person, row in sorted(people_by_name(connection, sorted(bound)).items()):
+        identity = identity_of(row)
+        if commitment(row["salt"], identity) in bound[person]:
+            salt = base64.b64encode(row["salt"]).decode()
+            yield encode_record(IdentityRecord(person=person, salt=salt, identity=identity))
