@@ -252,6 +252,8 @@ class DoorOpened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorClosed:
+    """``open_ms`` is how long it stood open, where that was seen."""
+
     TYPE: ClassVar[str] = "door.closed"
     locker: str
     open_ms: int | None = None
@@ -267,6 +269,8 @@ class DoorForced:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoorHeldOpen:
+    """A door stands open for longer than the bank allows; ``open_ms`` is how long by now."""
+
     TYPE: ClassVar[str] = "door.held_open"
     locker: str
     open_ms: int
