@@ -16,17 +16,8 @@ from cubbyhole.domain.layout import parse_columns
 
 SITE = "Kestrel House"
 
-_FIRST = (
-    "Ada Mei Samir Priya Jonas Nora Tomasz Elif Hugo Ines Grace Rui Kofi Lena Yuki Marta Omar Freya Luca Aisha Pavel "
-    "Chloe Diego Hana Ivan Zoe Malik Sofia Bjorn Noor Felix Leila Arun Maja Peter Wanjiru Emil Rosa Theo Anouk Kenji "
-    "Olga Sean Amara Viktor Clara Bilal Signe Mateo Ingrid Dario Fatou Oskar Linh Paula Ravi Greta Tariq Eva Jakob"
-).split()
-_LAST = (
-    "Okafor Tanaka Boukhari Raman Eder Visser Kowal Yıldız Blanc Novak Owusu Lopes Asante Fischer Sato Nowak Haddad "
-    "Lindqvist Ricci Bello Horák Martin Ortega Kim Petrov Meyer Diallo Costa Hansen Rahman Weber Karimi Nair Zielinska "
-    "Schmidt Kamau Larsen Moreno Papadakis Janssen Mori Ivanova Byrne Eze Kraus Silva Aziz Berg Vargas Solberg Conti "
-    "Sarr Brandt Nguyen Wagner Patel Lange Khan Molnar Frank"
-).split()
+_FIRST = ["Ada", "Mei", "Samir", "Priya", "Jonas", "Nora", "Tomasz", "Elif", "Hugo", "Ines", "Grace", "Rui", "Kofi", "Lena", "Yuki", "Marta", "Omar", "Freya", "Luca", "Aisha", "Pavel", "Chloe", "Diego", "Hana", "Ivan", "Zoe", "Malik", "Sofia", "Bjorn", "Noor", "Felix", "Leila", "Arun", "Maja", "Peter", "Wanjiru", "Emil", "Rosa", "Theo", "Anouk", "Kenji", "Olga", "Sean", "Amara", "Viktor", "Clara", "Bilal", "Signe", "Mateo", "Ingrid", "Dario", "Fatou", "Oskar", "Linh", "Paula", "Ravi", "Greta", "Tariq", "Eva", "Jakob"]
+_LAST = ["Okafor", "Tanaka", "Boukhari", "Raman", "Eder", "Visser", "Kowal", "Yıldız", "Blanc", "Novak", "Owusu", "Lopes", "Asante", "Fischer", "Sato", "Nowak", "Haddad", "Lindqvist", "Ricci", "Bello", "Horák", "Martin", "Ortega", "Kim", "Petrov", "Meyer", "Diallo", "Costa", "Hansen", "Rahman", "Weber", "Karimi", "Nair", "Zielinska", "Schmidt", "Kamau", "Larsen", "Moreno", "Papadakis", "Janssen", "Mori", "Ivanova", "Byrne", "Eze", "Kraus", "Silva", "Aziz", "Berg", "Vargas", "Solberg", "Conti", "Sarr", "Brandt", "Nguyen", "Wagner", "Patel", "Lange", "Khan", "Molnar", "Frank"]
 _GROUPS = ("Design", "Engineering", "Finance", "Facilities", "Sales")
 
 

@@ -1,0 +1,258 @@
+"""Starts a whole small office as real processes: server, rig, and a controller for each bank that the rig powers.
+
+Everything goes through the commands that a person would type. What is once set up in the folder is found again at
+the next start: the same people, the same keys, the same journals.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from cubbyhole.simulator.office import (
+    LOBBY,
+    STUDIO,
+    BankPlan,
+    Worker,
+    controller_toml,
+    people_csv,
+    rig_toml,
+    workers,
+)
+from cubbyhole.simulator.rig.client import ask
+
+START_S = 30.0
+STOP_S = 10.0
+_PR_SET_PDEATHSIG = 1
+
+
+class HouseFailed(Exception):
+    """Something of the house did not start; the message says which part and shows the end of its log."""
+
+
+class House:
+    """One office in one folder. `start`, use `sim` and `get`, `stop`."""
+
+    def __init__(
+        self, folder: Path, port: int, banks: Sequence[BankPlan] = (LOBBY, STUDIO), staff: Sequence[Worker] | None = None,
+        *, database_url: str | None = None, auto_close_s: float = 0.0, held_open_ms: int = 120_000,
+    ) -> None:  # fmt: skip
+        self.folder, self.port, self.banks = folder.resolve(), port, tuple(banks)
+        self.staff = tuple(workers() if staff is None else staff)
+        self._database, self._auto_close_s, self._held_open_ms = database_url, auto_close_s, held_open_ms
+        self.socket = self.folder / "sim.sock"
+        self.server: subprocess.Popen[bytes] | None = None
+        self.rig: subprocess.Popen[bytes] | None = None
+        self.owner_link: str | None = None
+        self._token: str | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    # -- life ---------------------------------------------------------------------------------------------------
+
+    def start(self, say: Callable[[str], None] = lambda text: None) -> None:
+        """Bring everything up and wait until every bank is online. Raises HouseFailed."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        try:
+            self.start_server()
+            if not (self.folder / "people.csv").exists():
+                say("Setting up the office: people, banks, keys.")
+                self._move_in()
+            self.start_rig()
+            self.wait(lambda: self._online() >= {plan.id for plan in self.banks}, "the banks to come online")
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_server(self) -> None:
+        """Start the server and wait until it is ready."""
+        known = self._facts()
+        arguments = ["serve", "--port", str(self.port), "--nats-port", str(known["nats_port"]), "--json"]
+        if self._database:
+            arguments += ["--database-url", self._database]
+        log = self.folder / "server.log"
+        self.server = self._spawn(arguments, log, stdout=subprocess.PIPE)
+        assert self.server.stdout is not None
+        line = self.server.stdout.readline()
+        if not line:
+            self.server.wait()
+            raise HouseFailed(f"the server did not start:\n{_tail(log)}")
+        self.owner_link = json.loads(line)["owner_link"]
+        self.wait(lambda: self._status("/readyz") == 200, "the server to be ready")
+
+    def start_rig(self) -> None:
+        """Start the simulated hardware, which starts the controllers."""
+        log = self.folder / "rig.log"
+        self.rig = self._spawn(["sim", "rig", "--config", str(self.folder / "rig.toml")], log)
+        self.wait(self.socket.exists, "the rig")
+
+    def stop(self) -> None:
+        """End every process, the hardware first."""
+        for process in (self.rig, self.server):
+            if process is None or process.poll() is not None:
+                continue
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        for process in (self.rig, self.server):
+            if process is not None and process.stdout is not None:
+                process.stdout.close()
+        self.rig = self.server = None
+
+    def wait(self, done: Callable[[], bool], what: str, limit_s: float = START_S) -> None:
+        """Wait until ``done``. Raises HouseFailed with the logs' ends after ``limit_s`` or when a process has died."""
+        end = time.monotonic() + limit_s
+        while not done():
+            dead = [p for p in (self.server, self.rig) if p is not None and p.poll() is not None]
+            if dead or time.monotonic() > end:
+                logs = "\n".join(f"--- {log.name}\n{_tail(log)}" for log in sorted(self.folder.glob("*.log")))
+                raise HouseFailed(f"waited {limit_s:.0f} s in vain for {what}\n{logs}")
+            time.sleep(0.05)
+
+    # -- use ----------------------------------------------------------------------------------------------------
+
+    def sim(self, do: str, **request: object) -> dict[str, Any]:
+        """Ask the rig. Raises RigError."""
+        return ask(self.socket, {"do": do, **request})
+
+    def get(self, path: str) -> Any:
+        """JSON of a GET on the API, with a token of this house."""
+        return self._http("GET", path, None)
+
+    def post(self, path: str, body: object) -> Any:
+        """JSON of a POST on the API, with a token of this house."""
+        return self._http("POST", path, json.dumps(body).encode())
+
+    def command(self, *arguments: str) -> Any:
+        """Run a command of `cubbyhole` in this house and return what it prints as JSON. Raises HouseFailed."""
+        ran = subprocess.run(
+            [*_cubbyhole(), *arguments, "--json"], env=self._environment(), capture_output=True, timeout=60, check=False
+        )
+        if ran.returncode:
+            raise HouseFailed(f"cubbyhole {' '.join(arguments)}: {ran.stdout.decode()}{ran.stderr.decode()}")
+        return json.loads(ran.stdout)
+
+    def edge_folder(self, bank: str) -> Path:
+        return self.folder / "edge" / bank
+
+    def journal_of(self, bank: str) -> Path:
+        return self.edge_folder(bank) / f"bank-{bank}.db"
+
+    def _http(self, method: str, path: str, body: bytes | None) -> Any:
+        if self._token is None:
+            made = self.command("token", "create", "house", "--scope", "read", "--scope", "operate", *self._db())
+            self._token = made["token"]
+        request = urllib.request.Request(self.url + path, body, method=method)
+        request.add_header("Authorization", f"Bearer {self._token}")
+        if body is not None:
+            request.add_header("Content-Type", "application/json")
+        with urllib.request.urlopen(request, timeout=15) as answer:
+            return json.load(answer)
+
+    def _status(self, path: str) -> int:
+        try:
+            with urllib.request.urlopen(self.url + path, timeout=2) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def _online(self) -> set[str]:
+        return {bank["id"] for bank in self.get("/api/v1/banks")["items"] if bank["online"] and bank["lockers"]}
+
+    # -- setting up ---------------------------------------------------------------------------------------------
+
+    def _move_in(self) -> None:
+        facts = self._facts()
+        draft = self.folder / "people.draft.csv"
+        draft.write_text(people_csv(list(self.staff)), encoding="utf-8")
+        self.command("import", str(draft), *self._db())
+        tables = []
+        for plan in self.banks:
+            folder = self.edge_folder(plan.id)
+            folder.mkdir(parents=True, exist_ok=True)
+            ports = self.folder / "ports"
+            ports.mkdir(exist_ok=True)
+            config = controller_toml(plan, ports, held_open_ms=self._held_open_ms)
+            (folder / "controller.toml").write_text(config, encoding="utf-8")
+            if not (folder / "enrolment.json").exists():
+                code = self.command("controller", "code", plan.id, *self._db())["code"]
+                self.command("enrol", self.url, code, "--bank", plan.id, "--folder", str(folder))
+            cable = facts["cables"][plan.id]
+            controller = [*_cubbyhole(), "edge", "--folder", str(folder), "--nats", f"tls://127.0.0.1:{cable}"]
+            tables.append(
+                rig_toml(
+                    plan, ports, cable=(cable, facts["nats_port"]), controller=controller,
+                    log=self.folder / f"edge-{plan.id}.log", auto_close_s=self._auto_close_s,
+                )
+            )  # fmt: skip
+        truth = f'truth = "{self.folder / "truth.jsonl"}"\n'
+        (self.folder / "rig.toml").write_text(truth + "\n".join(tables), encoding="utf-8")
+        draft.rename(self.folder / "people.csv")  # last: a set-up that was broken off begins again
+
+    def _facts(self) -> dict[str, Any]:
+        """The ports that this house chose once."""
+        file = self.folder / "house.json"
+        if not file.exists():
+            ports = free_ports(1 + len(self.banks))
+            cables = {plan.id: port for plan, port in zip(self.banks, ports[1:], strict=True)}
+            file.write_text(json.dumps({"nats_port": ports[0], "cables": cables}), encoding="utf-8")
+        facts: dict[str, Any] = json.loads(file.read_text())
+        return facts
+
+    def _db(self) -> list[str]:
+        return ["--database-url", self._database] if self._database else []
+
+    def _environment(self) -> dict[str, str]:
+        return {**os.environ, "CUBBYHOLE_HOME": str(self.folder), "CUBBYHOLE_SIM_SOCKET": str(self.socket)}
+
+    def _spawn(self, arguments: list[str], log: Path, stdout: int | None = None) -> subprocess.Popen[bytes]:
+        with log.open("ab") as file:
+            return subprocess.Popen(
+                [*_cubbyhole(), *arguments], env=self._environment(), stdin=subprocess.DEVNULL,
+                stdout=file if stdout is None else stdout, stderr=file, start_new_session=True, preexec_fn=_die_with_parent,
+            )  # fmt: skip
+
+
+def free_ports(count: int) -> list[int]:
+    """Loopback TCP ports that nobody listens on now."""
+    held = [socket.socket() for _ in range(count)]
+    try:
+        for one in held:
+            one.bind(("127.0.0.1", 0))
+        return [int(one.getsockname()[1]) for one in held]
+    finally:
+        for one in held:
+            one.close()
+
+
+def _cubbyhole() -> list[str]:
+    return [sys.executable, "-m", "cubbyhole"]
+
+
+def _die_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _tail(log: Path, lines: int = 25) -> str:
+    try:
+        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+    except OSError:
+        return ""
