@@ -17,6 +17,7 @@ from sqlalchemy import func, insert, select, update
 from cubbyhole.domain.rules import DEFAULT
 from cubbyhole.protocol.fabric.login import Endpoint
 from cubbyhole.server.auth import owner_link
+from cubbyhole.server.auth.access import Auth
 from cubbyhole.server.banks.controllers import ControllerRegistry
 from cubbyhole.server.banks.desk import BankDesk
 from cubbyhole.server.banks.enrolling import enrolment_desk
@@ -46,6 +47,7 @@ from cubbyhole.server.services import Services
 from cubbyhole.server.settings import ServerSettings
 from cubbyhole.server.web.app import create_app
 from cubbyhole.server.web.readiness import Readiness
+from cubbyhole.ui.render import NotBuilt, Renderer
 
 log = structlog.get_logger(__name__)
 
@@ -139,7 +141,9 @@ class Server:
         self.services = Services(
             settings, store, pool, sealing, authority, heartbeats, queries, actions, feed, readiness, offered
         )
-        await self._web(self.services)
+        auth = Auth(store, pool, always_secure=settings.base_url.startswith("https:"))
+        self._stack.callback(auth.close)
+        await self._web(self.services, auth)
         return self.services
 
     async def _fabric(self, authority: authorities.Authority, keys: fabric_keys.FabricKeys) -> tuple[Endpoint, str]:
@@ -168,9 +172,15 @@ class Server:
         path.write_text(json.dumps({"port": port}))
         return port
 
-    async def _web(self, services: Services) -> None:
+    async def _web(self, services: Services, auth: Auth) -> None:
+        renderer = None
+        try:
+            renderer = Renderer()
+        except NotBuilt as error:
+            log.warning("there is an API but there are no pages", why=str(error))
         config = uvicorn.Config(
-            create_app(services), host=self.settings.host, port=self.settings.port, log_config=None, access_log=False,
+            create_app(services, auth, renderer), host=self.settings.host, port=self.settings.port, log_config=None,
+            access_log=False,
             limit_concurrency=CONNECTIONS_MOST, timeout_graceful_shutdown=STOP_WITHIN_S, lifespan="on",
             server_header=False,
         )  # fmt: skip

@@ -50,7 +50,8 @@ def get_bank(services: ServicesDep, _caller: Reader, bank: str) -> BankView:
 @router.get("/lockers")
 def list_lockers(
     services: ServicesDep, _caller: Reader, bank: BankFilter = None,
-    state: Annotated[str | None, Query(max_length=12)] = None, after: Annotated[str, Query(max_length=32)] = "", limit: Limit = 100,
+    state: Annotated[str | None, Query(max_length=12)] = None,
+    after: Annotated[str, Query(max_length=32)] = "", limit: Limit = 100,
 ) -> Page[LockerView]:  # fmt: skip
     """Lockers by id, of one bank or all."""
     with services.store.read() as connection:

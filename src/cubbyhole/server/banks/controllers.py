@@ -116,7 +116,8 @@ def _give_bank(work: UnitOfWork, sealing: SealingKey, bank: str, controller: str
     connection.execute(
         insert(banks).values(
             bank=bank, controller=controller, label=bank, area="", site="", columns="", reader="door", epoch="",
-            last_seq=0, last_hash="", state=encode_state(BankState(bank=bank)), changed_ordinal=0, clock_doubt=False, stale=False,
+            last_seq=0, last_hash="", state=encode_state(BankState(bank=bank)), changed_ordinal=0,
+            clock_doubt=False, stale=False,
             standing_last=0, key_sealed=sealing.seal(f"bank:{bank}", secrets.token_bytes(32)), directory_version=0,
             directory_sum="",
         )

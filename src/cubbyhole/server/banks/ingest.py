@@ -158,7 +158,8 @@ def _known(work: UnitOfWork, row: RowMapping, batch: m.Events) -> Known:
         under = row["quarantine"].partition(" ")[0]
     return Known(
         bank=bank, controller=row["controller"] or "", journal_key=key or "", epoch=row["epoch"],
-        last_seq=row["last_seq"], last_hash=bytes.fromhex(row["last_hash"]), state=row["state"], past_epochs=past - {row["epoch"]},
+        last_seq=row["last_seq"], last_hash=bytes.fromhex(row["last_hash"]), state=row["state"],
+        past_epochs=past - {row["epoch"]},
         quarantined_under=under, hashes=hashes,
     )  # fmt: skip
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, RowMapping, select
+from sqlalchemy import Connection, RowMapping, func, select
 from typing_extensions import TypedDict
 
-from cubbyhole.protocol.journal import LineError, decode_line
+from cubbyhole.domain.events import UnlockSettled
+from cubbyhole.domain.vocabulary import Outcome
+from cubbyhole.protocol.journal import Line, LineError, decode_line
 from cubbyhole.server.banks.presence import Heartbeats, Standing
 from cubbyhole.server.banks.views import (
     BankHeader,
@@ -29,12 +31,25 @@ _CHUNK = 500
 QUIET = (
     "person.bound",
     "directory.applied",
-    "access.granted",
     "command.done",
     "lock.changed",
     "boot.started",
     "bank.configured",
 )
+
+TYPES_BY_TONE = {
+    "denied": ("tap.denied",),
+    "alarm": (
+        "door.forced",
+        "door.held_open",
+        "locker.check_needed",
+        "link.lost",
+        "contact.lost",
+        "clock.doubted",
+        "limit.exceeded",
+        "journal.lost",
+    ),
+}
 
 
 class AssignmentView(TypedDict):
@@ -102,6 +117,7 @@ class BankQueries:
         locker: str | None = None,
         quiet: bool = True,
         upto: int | None = None,
+        types: Sequence[str] | None = None,
     ) -> list[EventView]:
         """Events of the feed, oldest first: the first ones behind ``after``, or the last ones (before ``before``)."""
         query = select(events.c.ordinal, events.c.person, events.c.actor, events.c.line)
@@ -111,6 +127,8 @@ class BankQueries:
             query = query.where(events.c.locker == locker)
         if not quiet:
             query = query.where(events.c.type.not_in(QUIET))
+        if types is not None:
+            query = query.where(events.c.type.in_(types))
         if upto is not None:
             query = query.where(events.c.ordinal <= upto)
         if after is not None:
@@ -123,7 +141,16 @@ class BankQueries:
         if after is None:
             rows = rows[::-1]
         names = names_of(connection, (person for row in rows for person in (row["person"], row["actor"])))
-        return [_event_view(row, names) for row in rows]
+        read = [(row, _decoded(row["line"])) for row in rows]
+        notes = _notes(connection, [line for _, line in read])
+        if not quiet:
+            read = [(row, line) for row, line in read if not _goes_without_saying(line)]
+        return [_event_view(row, line, names, notes) for row, line in read]
+
+    def denied_since(self, connection: Connection, since_ms: int) -> int:
+        """How many taps were denied since then."""
+        query = select(func.count()).where(events.c.type == "tap.denied", events.c.at_ms >= since_ms)
+        return connection.execute(query).scalar_one()
 
     def assignments(
         self, connection: Connection, *, after: str = "", limit: int = 100, only: Sequence[str] | None = None,
@@ -186,20 +213,54 @@ def names_of(connection: Connection, pseudonyms: Iterable[str | None]) -> dict[s
     return found
 
 
-def _event_view(row: RowMapping, names: dict[str, str]) -> EventView:
+def held_by(connection: Connection, pseudonyms: Sequence[str]) -> dict[str, list[str]]:
+    """The lockers that these people have now, by pseudonym."""
+    found: dict[str, list[str]] = {}
+    for at in range(0, len(pseudonyms), _CHUNK):
+        query = select(lockers.c.person, lockers.c.bank, lockers.c.number).where(
+            lockers.c.person.in_(pseudonyms[at : at + _CHUNK])
+        )
+        for person, bank, number in connection.execute(query.order_by(lockers.c.bank, lockers.c.number)):
+            found.setdefault(person, []).append(f"{bank}-{number}")
+    return found
+
+
+def _decoded(raw: bytes) -> Line | None:
+    # Committed lines were readable once; a damaged database must not take the whole page with it.
     try:
-        line = decode_line(row["line"])
+        return decode_line(raw)
     except LineError:
-        # Committed lines were readable once; a damaged database must not take the whole page with it.
+        return None
+
+
+def _goes_without_saying(line: Line | None) -> bool:
+    """A door that opened as it should says so itself."""
+    event = line.event if line is not None else None
+    return isinstance(event, UnlockSettled) and event.outcome in (Outcome.OPENED, Outcome.ALREADY_OPEN)
+
+
+def _notes(connection: Connection, lines: Iterable[Line | None]) -> dict[str, str]:
+    """Notes in people's words by the commitment that journals have of them; erased ones are not in it."""
+    wanted = {note for line in lines if line is not None and (note := getattr(line.event, "note", None))}
+    if not wanted:
+        return {}
+    query = select(commands.c.note_commitment, commands.c.note).where(commands.c.note_commitment.in_(wanted))
+    return {commitment: note for commitment, note in connection.execute(query) if note is not None}
+
+
+def _event_view(row: RowMapping, line: Line | None, names: dict[str, str], notes: dict[str, str]) -> EventView:
+    if line is None:
         return EventView(
             id=row["ordinal"], bank="", seq=0, at=0, type="unreadable", locker=None, who=None,
             what="This record cannot be read", how="restore the database from a backup", tone="alarm",
         )  # fmt: skip
     said = words(line.event)
     locker = getattr(line.event, "locker", None)
+    note = notes.get(getattr(line.event, "note", None) or "")
+    how = said.how if note is None else f"{said.how}: {note}" if said.how else note
     return EventView(
         id=row["ordinal"], bank=line.bank, seq=line.seq, at=line.moment.at_ms, type=line.type,
-        locker=f"{line.bank}-{locker}" if locker else None, who=_who(row, names), what=said.what, how=said.how,
+        locker=f"{line.bank}-{locker}" if locker else None, who=_who(row, names), what=said.what, how=how,
         tone=said.tone,
     )  # fmt: skip
 

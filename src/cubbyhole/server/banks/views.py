@@ -8,7 +8,7 @@ from sqlalchemy import RowMapping
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from cubbyhole.server.banks.presence import Seen
-from cubbyhole.server.banks.wording import words_for_check
+from cubbyhole.server.banks.wording import words_for_act, words_for_check
 
 EXPIRING_MS = 30 * 60_000
 
@@ -120,7 +120,7 @@ def locker_view(row: RowMapping, seen: Seen, names: dict[str, str], now_ms: int)
         since=row["since_ms"],
         until=row["ends_ms"],
         check=check,
-        out_of_service=row["out_of_service"],
+        out_of_service=words_for_act(row["out_of_service"]).capitalize() if row["out_of_service"] else None,
         alarm=row["alarm"],
         note=_note(row, check, names),
     )

@@ -35,6 +35,7 @@ _DENIED = {
     Reason.ASSIGNMENT_CHANGED: "The assignment has changed meanwhile",
     Reason.DIRECTORY_TOO_OLD: "The bank's directory is too old",
     Reason.NOT_ALLOWED_REMOTELY: "The rules forbid opening from afar",
+    Reason.UNKNOWN_KIND: "This controller does not know such a command",
 }
 
 _WHY_CHECK = {
@@ -65,6 +66,18 @@ def words_for_check(why: str) -> str:
     return _WHY_CHECK.get(why, why.replace("_", " "))
 
 
+def words_for_command(kind: str) -> str:
+    """A command's kind as a person reads it."""
+    return {"end": "End use", "out_of_service": "Take out of service", "in_service": "Back in service"}.get(
+        kind, kind.replace("_", " ").capitalize()
+    )
+
+
+def words_for_act(reason: str) -> str:
+    """Why somebody did something, from its fixed word."""
+    return reason.replace("_", " ")
+
+
 def words(event: ev.Event | ev.UnknownEvent) -> Words:
     """What an event says. Never raises: an event that has no words of its own shows its type."""
     match event:
@@ -93,9 +106,9 @@ def words(event: ev.Event | ev.UnknownEvent) -> Words:
         case ev.Checked():
             return Words("Looked at", None, GOOD)
         case ev.OutOfService(reason=reason):
-            return Words("Out of service", reason)
+            return Words("Out of service", words_for_act(reason))
         case ev.InService(reason=reason):
-            return Words("In service again", reason, GOOD)
+            return Words("In service again", words_for_act(reason), GOOD)
         case ev.CommandDone(kind=kind, outcome=outcome, reason=why):
             done = f"Command “{kind.replace('_', ' ')}” {outcome}"
             return Words(done, words_for_reason(why.value) if why else None, PLAIN if outcome == "done" else DENIED)
@@ -106,7 +119,7 @@ def words(event: ev.Event | ev.UnknownEvent) -> Words:
 def _granted(event: ev.AccessGranted) -> Words:
     how = {Way.TAP: "by badge", Way.COMMAND: "from the desk", Way.RETRIEVE: "to fetch what was left"}[event.way]
     if event.reason:
-        how += f": {event.reason}"
+        how += ": " + words_for_act(event.reason)
     return Words("May open", how + (", without the server" if event.offline else ""), GOOD)
 
 

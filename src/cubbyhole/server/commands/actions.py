@@ -54,52 +54,48 @@ class Actions:
     ) -> None:
         self._store, self._pool, self._live, self._outcomes, self._nudge = store, pool, live, outcomes, nudge
 
-    async def open(self, bank: str, number: str, actor: str, reason: str) -> Result:
+    async def open(self, bank: str, number: str, actor: str, reason: str, note: str | None = None) -> Result:
         """Open a door now. Raises NotPossible."""
         row = await self._pool.run(self._locker, bank, number)
-        return await self._live.open(bank, number, actor, reason, row["person"])
+        return await self._live.open(bank, number, actor, reason, note, row["person"])
 
-    async def end(self, bank: str, number: str, actor: str, reason: str, assignment: str | None = None) -> Result:
+    async def end(
+        self, bank: str, number: str, actor: str, reason: str, note: str | None = None, assignment: str | None = None
+    ) -> Result:
         """End the assignment that is there now (or exactly ``assignment``). Raises NotPossible."""
         row = await self._pool.run(self._locker, bank, number)
         if row["assignment"] is None:
             raise NotPossible("not_assigned", f"Nobody has locker {bank}-{number}.")
-        named = assignment or row["assignment"]
         return await self._order(
-            Order(bank=bank, locker=number, kind="end", actor=actor, reason=reason, assignment=named)
-        )
+            Order(
+                bank=bank, locker=number, kind="end", actor=actor, reason=reason, note=note,
+                assignment=assignment or row["assignment"],
+            )
+        )  # fmt: skip
 
-    async def change(self, kind: str, bank: str, number: str, actor: str, reason: str) -> Result:
+    async def change(
+        self, kind: str, bank: str, number: str, actor: str, reason: str, note: str | None = None
+    ) -> Result:
         """Out of service, in service or checked. Raises NotPossible."""
         await self._pool.run(self._locker, bank, number)
-        return await self._order(Order(bank=bank, locker=number, kind=kind, actor=actor, reason=reason))
+        return await self._order(Order(bank=bank, locker=number, kind=kind, actor=actor, reason=reason, note=note))
 
     async def assign(
-        self,
-        bank: str,
-        number: str,
-        actor: str,
-        reason: str,
-        person: str,
-        mode: str | None = None,
+        self, bank: str, number: str, actor: str, reason: str, note: str | None, person: str, mode: str | None = None,
         ends_ms: int | None = None,
-    ) -> Result:
+    ) -> Result:  # fmt: skip
         """Give a locker to somebody. Raises NotPossible."""
         row = await self._pool.run(self._locker, bank, number)
         await self._pool.run(self._person, person)
         if row["person"] is not None:
             raise NotPossible("taken", f"Locker {bank}-{number} is taken. End that assignment first.")
-        order = Order(
-            bank=bank,
-            locker=number,
-            kind="assign",
-            actor=actor,
-            reason=reason,
-            person=person,
-            mode=mode,
-            ends_ms=ends_ms,
-        )
-        return await self._order(order)
+        return await self._order(
+            Order(
+                bank=bank, locker=number, kind="assign", actor=actor, reason=reason, note=note, person=person,
+                mode=mode,
+                ends_ms=ends_ms,
+            )
+        )  # fmt: skip
 
     async def _order(self, order: Order) -> Result:
         name = await self._pool.run(self._issue, order)

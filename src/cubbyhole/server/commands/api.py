@@ -18,9 +18,10 @@ LockerId = Annotated[str, Path(description="Like A-07.", max_length=32)]
 
 
 class Because(BaseModel):
-    """Why it is done; kept with the record."""
+    """Why it is done: a word for the record (``maintenance``, ``forgot_badge`` ...) and a note in your own words."""
 
-    reason: str = Field(min_length=1, max_length=300)
+    reason: str = Field(pattern=r"^[a-z][a-z0-9_]{1,39}$")
+    note: str | None = Field(default=None, max_length=300)
 
 
 class Ending(Because):
@@ -48,7 +49,7 @@ async def open_locker(
     services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
 ) -> CommandView:
     """Open the door now or never."""
-    return _answer(await services.actions.open(*_split(locker), caller.actor, body.reason), response)
+    return _answer(await services.actions.open(*_split(locker), caller.actor, body.reason, body.note), response)
 
 
 @router.post("/{locker}/release")
@@ -56,7 +57,9 @@ async def release(
     services: ServicesDep, caller: Operator, locker: LockerId, body: Ending, response: Response
 ) -> CommandView:
     """End the assignment."""
-    return _answer(await services.actions.end(*_split(locker), caller.actor, body.reason, body.assignment), response)
+    return _answer(
+        await services.actions.end(*_split(locker), caller.actor, body.reason, body.note, body.assignment), response
+    )
 
 
 @router.post("/{locker}/assign")
@@ -65,7 +68,7 @@ async def assign(
 ) -> CommandView:
     """Give a free locker to somebody."""
     result = await services.actions.assign(
-        *_split(locker), caller.actor, body.reason, body.person, body.mode, body.until
+        *_split(locker), caller.actor, body.reason, body.note, body.person, body.mode, body.until
     )
     return _answer(result, response)
 
@@ -76,7 +79,7 @@ async def out_of_service(
 ) -> CommandView:
     """Take the locker out of service."""
     return _answer(
-        await services.actions.change("out_of_service", *_split(locker), caller.actor, body.reason), response
+        await services.actions.change("out_of_service", *_split(locker), caller.actor, body.reason, body.note), response
     )
 
 
@@ -85,7 +88,9 @@ async def in_service(
     services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
 ) -> CommandView:
     """Put the locker into service again."""
-    return _answer(await services.actions.change("in_service", *_split(locker), caller.actor, body.reason), response)
+    return _answer(
+        await services.actions.change("in_service", *_split(locker), caller.actor, body.reason, body.note), response
+    )
 
 
 @router.post("/{locker}/checked")
@@ -93,7 +98,9 @@ async def checked(
     services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
 ) -> CommandView:
     """Somebody has looked inside; the locker can be offered again."""
-    return _answer(await services.actions.change("checked", *_split(locker), caller.actor, body.reason), response)
+    return _answer(
+        await services.actions.change("checked", *_split(locker), caller.actor, body.reason, body.note), response
+    )
 
 
 def _split(locker: str) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from sqlalchemy import insert, update
 
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.fabric.errors import FabricError
-from cubbyhole.server.commands.standing import NotPossible, check_reason, new_command_id
+from cubbyhole.server.commands.standing import Why, because, new_command_id
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.tables import commands
 from cubbyhole.server.persistence.unit import Store
@@ -44,16 +44,24 @@ class LiveCommands:
         # Beside the database's wall time: a step of the clock must not make a late claim look timely.
         self._deadlines_s: dict[str, float] = {}
 
-    async def open(self, bank: str, locker: str, actor: str, reason: str, person: str | None = None) -> Result:
+    async def open(
+        self, bank: str, locker: str, actor: str, reason: str, note: str | None = None, person: str | None = None
+    ) -> Result:
         """Ask the bank to open a door now. Raises NotPossible; returns at the latest after ANSWER_WITHIN_S."""
-        reason = check_reason(reason)
+        why = because(reason, note)
         command = m.LiveCommand(
-            command=new_command_id(), kind="open", locker=locker, actor=actor, reason=reason, person=person
+            command=new_command_id(),
+            kind="open",
+            locker=locker,
+            actor=actor,
+            reason=why.reason,
+            note=why.commitment,
+            person=person,
         )
         name = command.command
         self._deadlines_s[name] = time.monotonic() + CLAIM_WITHIN_MS / 1000
         try:
-            await self._pool.run(self._write, bank, command)
+            await self._pool.run(self._write, bank, command, why)
             try:
                 raw = await self._line.request_live(bank, m.encode(command), ANSWER_WITHIN_S)
                 answer = m.decode(m.CommandAnswer, raw)
@@ -81,12 +89,12 @@ class LiveCommands:
             return m.ClaimReply(go=False, why="late_or_claimed")
         return m.ClaimReply(go=True)
 
-    def _write(self, bank: str, command: m.LiveCommand) -> None:
+    def _write(self, bank: str, command: m.LiveCommand, why: Why) -> None:
         with self._store.write() as work:
             work.connection.execute(
                 insert(commands).values(
                     command=command.command, bank=bank, ordinal=None, kind=command.kind, locker=command.locker,
-                    payload=msgspec.json.encode(command), state="waiting", actor=command.actor, reason=command.reason,
+                    payload=msgspec.json.encode(command), state="waiting", actor=command.actor, **why.columns(),
                     made_ms=work.now_ms, not_after_ms=work.now_ms + CLAIM_WITHIN_MS,
                 )
             )  # fmt: skip
@@ -115,6 +123,3 @@ class LiveCommands:
                 .values(state=answer.outcome[:12], why=why, settled_ms=work.now_ms)
             )
         return Result(name, answer.outcome, why)
-
-
-__all__ = ["LiveCommands", "NotPossible", "Result"]

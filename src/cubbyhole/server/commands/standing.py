@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from cubbyhole.protocol import messages as m
+from cubbyhole.protocol.digest import commitment
 from cubbyhole.server.persistence.tables import banks, commands
 from cubbyhole.server.persistence.unit import DIRECTORY, UnitOfWork, counter_value
 
 VALID_MS = 24 * 3_600_000
+NOTE_MOST = 300
+_WORD = re.compile(r"[a-z][a-z0-9_]{1,39}")
 KINDS = ("assign", "end", "out_of_service", "in_service", "checked")
-MAX_REASON = 300
 
 
 class NotPossible(ValueError):
@@ -34,6 +38,7 @@ class Order:
     kind: str
     actor: str
     reason: str
+    note: str | None = None
     assignment: str | None = None
     person: str | None = None
     mode: str | None = None
@@ -45,23 +50,44 @@ def new_command_id() -> str:
     return "c_" + secrets.token_hex(8)
 
 
-def check_reason(reason: str) -> str:
-    """The reason as it is kept. Raises NotPossible where there is none."""
-    text = " ".join(reason.split())
-    if not text:
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why something is done: a fixed word, and a note in people's words, which stays on the server. The journal has
+    the note's salted commitment, so that it can be proved and can be erased."""
+
+    reason: str
+    note: str | None
+    salt: bytes | None
+    commitment: str | None
+
+    def columns(self) -> dict[str, Any]:
+        """For a row of `commands`."""
+        return {
+            "reason": self.reason, "note": self.note, "note_salt": self.salt, "note_commitment": self.commitment
+        }  # fmt: skip
+
+
+def because(reason: str, note: str | None = None) -> Why:
+    """Check what somebody gave as the reason. Raises NotPossible where there is none."""
+    word, text = reason.strip(), " ".join((note or "").split())
+    if not _WORD.fullmatch(word):
         raise NotPossible(
-            "reason_missing", "Say why: the reason is kept with the record and shown to the person concerned."
+            "reason_missing",
+            "Say why, in one word like maintenance or forgot_badge; the reason is shown to the person concerned.",
         )
-    if len(text) > MAX_REASON:
-        raise NotPossible("reason_long", f"The reason has {len(text)} characters; {MAX_REASON} is the most.")
-    return text
+    if len(text) > NOTE_MOST:
+        raise NotPossible("note_long", f"The note has {len(text)} characters; {NOTE_MOST} is the most.")
+    if not text:
+        return Why(word, None, None, None)
+    salt = secrets.token_bytes(16)
+    return Why(word, text, salt, commitment(salt, text))
 
 
 def issue(work: UnitOfWork, order: Order) -> str:
     """Write the command down for its bank and return its id. Raises NotPossible."""
     if order.kind not in KINDS:
         raise NotPossible("unknown_kind", f"{order.kind!r} is none of {', '.join(KINDS)}")
-    reason = check_reason(order.reason)
+    why = because(order.reason, order.note)
     connection = work.connection
     ordinal = connection.execute(
         update(banks)
@@ -74,18 +100,19 @@ def issue(work: UnitOfWork, order: Order) -> str:
     name = new_command_id()
     not_after_ms = work.now_ms + order.valid_ms
     message = m.StandingCommand(
-        ordinal=ordinal, command=name, kind=order.kind, locker=order.locker, actor=order.actor, reason=reason,
+        ordinal=ordinal, command=name, kind=order.kind, locker=order.locker, actor=order.actor, reason=why.reason,
+        note=why.commitment,
         not_after_ms=not_after_ms, needs_directory=_needed(connection, order), assignment=order.assignment,
         person=order.person, mode=order.mode, ends_ms=order.ends_ms,
     )  # fmt: skip
     connection.execute(
         insert(commands).values(
             command=name, bank=order.bank, ordinal=ordinal, kind=order.kind, locker=order.locker,
-            payload=msgspec.json.encode(message), state="waiting", actor=order.actor, reason=reason,
+            payload=msgspec.json.encode(message), state="waiting", actor=order.actor, **why.columns(),
             made_ms=work.now_ms, not_after_ms=not_after_ms,
         )
     )  # fmt: skip
-    work.audit(order.actor, f"command.{order.kind}", f"{order.bank}-{order.locker}", command=name, reason=reason)
+    work.audit(order.actor, f"command.{order.kind}", f"{order.bank}-{order.locker}", command=name, reason=why.reason)
     return name
 
 

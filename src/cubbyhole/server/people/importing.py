@@ -16,7 +16,14 @@ from cubbyhole.server.commands.standing import Order, issue
 from cubbyhole.server.directory.changes import DirectoryChanges
 from cubbyhole.server.directory.rows import groups_of
 from cubbyhole.server.keys import SealingKey
-from cubbyhole.server.people.register import PersonDraft, add_badges, holders_of, new_person_id, put_people
+from cubbyhole.server.people.register import (
+    PersonDraft,
+    add_badges,
+    hold_directory,
+    holders_of,
+    new_person_id,
+    put_people,
+)
 from cubbyhole.server.people.table import Complaint, Entry, Table
 from cubbyhole.server.persistence.tables import banks, lockers, people
 from cubbyhole.server.persistence.unit import UnitOfWork
@@ -47,15 +54,20 @@ class Plan:
 
 
 def plan_import(connection: Connection, sealing: SealingKey, table: Table, actor: str) -> Plan:
-    """Compare the file with what is there."""
+    """Compare the file with what is there. Until the caller's transaction ends nobody else changes people."""
+    hold_directory(connection)
     plan = Plan(complaints=list(table.complaints))
     known = _Known(connection)
     named = _Lockers(connection)
     badges = {badge: sealing.lookup(badge) for entry in table.entries for badge in entry.badges}
     holders = holders_of(connection, list(badges.values()))
+    lines: dict[str, int] = {}
     for entry in table.entries:
         try:
             draft, old = known.match(entry, table.columns)
+            before = lines.setdefault(draft.person, entry.line)
+            if before != entry.line:
+                raise _Wrong(f"this is {draft.name}, whom line {before} has already")
             for badge in entry.badges:
                 holder = holders.get(badges[badge])
                 if holder is None:
@@ -66,7 +78,7 @@ def plan_import(connection: Connection, sealing: SealingKey, table: Table, actor
                     )
             order = named.order(entry, draft, actor)
         except _Wrong as wrong:
-            plan.complaints.append(Complaint(entry.line, str(wrong)))
+            plan.complaints.append(Complaint(entry.line, str(wrong), wrong.column))
             continue
         if old is None:
             plan.added += 1
@@ -95,6 +107,10 @@ def carry_out(work: UnitOfWork, sealing: SealingKey, plan: Plan, actor: str) -> 
 
 class _Wrong(ValueError):
     """Why a line cannot be imported."""
+
+    def __init__(self, why: str, column: str | None = None) -> None:
+        super().__init__(why)
+        self.column = column
 
 
 class _Known:
@@ -138,7 +154,7 @@ class _Known:
             email=entry.email or old.email,
             number=entry.number or old.number,
             groups=entry.groups if "groups" in columns else old.groups,
-            active=True,
+            active=old.active,  # who was shut out is let in by a person, not by a file
         )
         return draft, old
 
@@ -170,7 +186,7 @@ class _Lockers:
         if holder is not None:
             raise _Wrong(f"locker {bank}-{number} is somebody else's already")
         return Order(
-            bank=bank, locker=number, kind="assign", actor=actor, reason="held already when the people were imported",
+            bank=bank, locker=number, kind="assign", actor=actor, reason="imported",
             person=draft.person, mode="permanent", valid_ms=ASSIGN_VALID_MS,
         )  # fmt: skip
 

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, RowMapping, delete, insert, select, update
 
 from cubbyhole.server.directory.changes import DirectoryChanges
 from cubbyhole.server.keys import SealingKey
-from cubbyhole.server.persistence.tables import credentials, groups, memberships, people
-from cubbyhole.server.persistence.unit import UnitOfWork
+from cubbyhole.server.persistence.tables import counters, credentials, groups, memberships, people
+from cubbyhole.server.persistence.unit import DIRECTORY, UnitOfWork
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,12 @@ def new_person_id() -> str:
 
 def new_credential_id() -> str:
     return "k_" + secrets.token_hex(8)
+
+
+def hold_directory(connection: Connection) -> None:
+    """From here to the end of the transaction nobody else changes people or credentials."""
+    if connection.dialect.name == "postgresql":  # SQLite has one writer at a time anyway
+        connection.execute(select(counters.c.value).where(counters.c.name == DIRECTORY).with_for_update())
 
 
 def put_people(work: UnitOfWork, changes: DirectoryChanges, drafts: Sequence[PersonDraft]) -> int:

@@ -14,10 +14,12 @@ MAX_LINES = 100_000
 MAX_BYTES = 32 * 1024 * 1024
 COLUMNS = ("name", "email", "number", "groups", "badges", "locker")
 _ALIASES = {"badge": "badges", "group": "groups", "e-mail": "email", "mail": "email", "personnel number": "number"}
-_EMAIL = re.compile(r"[^@\s,;]{1,64}@[^@\s,;]{1,189}")
+NAME_MOST, NUMBER_MOST, GROUP_MOST = 200, 64, 80
+EMAIL = re.compile(r"[^@\s,;]{1,64}@[^@\s,;]{1,189}")
 _LOCKER = re.compile(r"([A-Za-z0-9][A-Za-z0-9_-]{0,23})-(\d{2,4})")
 _SPLIT = re.compile(r"\s*[;|,]\s*")
 _GROUP_SPLIT = re.compile(r"\s*[;|]\s*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 class TableError(ValueError):
@@ -26,10 +28,14 @@ class TableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """What is wrong with one line. Lines are counted as a spreadsheet does: the header is line 1."""
+    """What is wrong with one line of the file, counted from 1; ``column`` is None where it is the line as a whole."""
 
     line: int
     why: str
+    column: str | None = None
+
+    def __str__(self) -> str:
+        return f"line {self.line}{f', {self.column}' if self.column else ''}: {self.why}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +75,15 @@ def read_table(content: bytes) -> Table:
     try:
         header = _header(next(rows, []))
         table.columns = frozenset(header)
+        end = rows.line_num
         for cells in rows:
+            # A quoted cell may have line breaks: a line is named by where it begins.
+            begin, end = end + 1, rows.line_num
             if not any(cell.strip() for cell in cells):
                 continue
             if len(table.entries) + len(table.complaints) >= MAX_LINES:
                 raise TableError(f"the file has more than {MAX_LINES} lines. Split it.")
-            _take(table, rows.line_num, header, cells)
+            _take(table, begin, header, cells)
     except csv.Error as error:
         raise TableError(f"line {rows.line_num} is no CSV: {error}") from None
     table.complaints += _doubles(table.entries)
@@ -100,18 +109,19 @@ def _take(table: Table, line: int, header: list[str], cells: list[str]) -> None:
         table.complaints.append(Complaint(line, f"{len(cells)} cells where the header has {len(header)}"))
         return
     cell = {name: " ".join(value.split()) for name, value in zip(header, cells, strict=True)}
-    wrong = list(_wrong(cell))
+    wrong = [Complaint(line, why, column) for column, why in _wrong(cell)]
     badges: list[str] = []
     for text in filter(None, _SPLIT.split(cell.get("badges", ""))):
         try:
             badges.append(parse_badge(text))
         except BadgeError as error:
-            wrong.append(str(error))
+            wrong.append(Complaint(line, str(error), "badges"))
     place = _LOCKER.fullmatch(cell.get("locker", ""))
     if cell.get("locker") and place is None:
-        wrong.append(f"{cell['locker'][:40]!r} is no locker: write bank and number, like A-07")
+        why = f"{cell['locker'][:40]!r} is no locker: write bank and number, like A-07"
+        wrong.append(Complaint(line, why, "locker"))
     if wrong:
-        table.complaints += [Complaint(line, why) for why in wrong]
+        table.complaints += wrong
         return
     table.entries.append(
         Entry(
@@ -126,33 +136,38 @@ def _take(table: Table, line: int, header: list[str], cells: list[str]) -> None:
     )
 
 
-def _wrong(cell: dict[str, str]) -> Iterator[str]:
+def _wrong(cell: dict[str, str]) -> Iterator[tuple[str | None, str]]:
+    """Column and what is wrong in it."""
+    for column, value in cell.items():
+        if _CONTROL.search(value):
+            yield column, "there is a character in it that cannot be printed"
     if not cell["name"]:
-        yield "the name is missing"
-    if len(cell["name"]) > 200:
-        yield "the name is longer than 200 characters"
+        yield "name", "the name is missing"
+    if len(cell["name"]) > NAME_MOST:
+        yield "name", f"the name is longer than {NAME_MOST} characters"
     email = cell.get("email", "")
-    if email and not _EMAIL.fullmatch(email):
-        yield f"{email[:60]!r} is no e-mail address"
-    if len(cell.get("number", "")) > 64:
-        yield "the number is longer than 64 characters"
+    if email and not EMAIL.fullmatch(email):
+        yield "email", f"{email[:60]!r} is no e-mail address"
+    if len(cell.get("number", "")) > NUMBER_MOST:
+        yield "number", f"the number is longer than {NUMBER_MOST} characters"
     if not email and not cell.get("number"):
-        yield "neither email nor number is given; one of them must say who this is"
+        yield None, "neither email nor number is given; one of them must say who this is"
     for group in filter(None, _GROUP_SPLIT.split(cell.get("groups", ""))):
-        if len(group) > 80:
-            yield f"the group {group[:20]!r}... is longer than 80 characters"
+        if len(group) > GROUP_MOST:
+            yield "groups", f"the group {group[:20]!r}... is longer than {GROUP_MOST} characters"
 
 
 def _doubles(entries: list[Entry]) -> Iterator[Complaint]:
     """The second of two lines that claim the same e-mail, number, badge or locker."""
     seen: dict[tuple[str, str], int] = {}
     for entry in entries:
-        claims = [("e-mail", entry.email), ("number", entry.number)]
-        claims += [("badge", badge) for badge in entry.badges]
+        claims = [("email", entry.email), ("number", entry.number)]
+        claims += [("badges", badge) for badge in entry.badges]
         claims += [("locker", "-".join(entry.locker) if entry.locker else None)]
         for what, value in claims:
             if value is None:
                 continue
             before = seen.setdefault((what, value), entry.line)
             if before != entry.line:
-                yield Complaint(entry.line, f"the same {what} as in line {before}")
+                what_is = {"email": "e-mail", "badges": "badge"}.get(what, what)
+                yield Complaint(entry.line, f"the same {what_is} as in line {before}", what)

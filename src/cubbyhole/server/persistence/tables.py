@@ -119,6 +119,7 @@ events = Table(
     Column("line", LargeBinary, nullable=False),
     Column("hash", LargeBinary, nullable=False),
     Index("ix_events_bank_locker", "bank", "locker", "ordinal"),
+    Index("ix_events_type", "type", "ordinal"),
 )  # fmt: skip
 
 heads = Table(
@@ -152,7 +153,7 @@ lockers = Table(
     Column("occupancy", String(8), nullable=False),
     Column("alarm", String(16)),
     Column("check_why", String(40)),
-    Column("out_of_service", String(500)),
+    Column("out_of_service", String(40)),
     Column("unverified", Boolean, nullable=False),
     Column("link_lost", Boolean, nullable=False),
     Column("armed", Boolean, nullable=False),
@@ -258,7 +259,10 @@ commands = Table(
     Column("state", String(12), nullable=False),  # waiting, claimed, done, refused, unknown, expired
     Column("why", String(40)),
     Column("actor", String(120), nullable=False),
-    Column("reason", String(500), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("note", String(300)),  # journals have only its salted commitment
+    Column("note_salt", LargeBinary),
+    Column("note_commitment", String(64), index=True),
     Column("made_ms", BigInteger, nullable=False),
     Column("not_after_ms", BigInteger, nullable=False),
     Column("claimed_ms", BigInteger),

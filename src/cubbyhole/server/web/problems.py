@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from cubbyhole.server.commands.standing import NotPossible
 from cubbyhole.server.live.hub import TooManyWatchers
 from cubbyhole.server.persistence.pool import Overloaded
+
+if TYPE_CHECKING:
+    from cubbyhole.server.web.rendering import Pages
 
 MEDIA_TYPE = "application/problem+json"
 _STATUS_BY_WORD = {"unknown_locker": 404, "unknown_bank": 404, "unknown_person": 404, "taken": 409, "not_assigned": 409}
@@ -31,11 +35,14 @@ def problem(status: int, word: str, detail: str, headers: Any = None, **more: An
     return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the API so; pages have their own."""
+def install(app: FastAPI, pages: Pages | None) -> None:
+    """Answer every error so; people who asked for a page get one."""
 
     @app.exception_handler(HTTPException)
-    async def _http(_request: Request, error: HTTPException) -> Response:
+    async def _http(request: Request, error: HTTPException) -> Response:
+        if pages is not None and "text/html" in request.headers.get("accept", ""):
+            title = _word(error.status_code).replace("_", " ").capitalize()
+            return await run_in_threadpool(pages.error, request, error.status_code, title, str(error.detail))
         word = error.word if isinstance(error, Problem) else _word(error.status_code)
         return problem(error.status_code, word, str(error.detail), error.headers)
 

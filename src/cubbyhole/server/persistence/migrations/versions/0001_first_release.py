@@ -75,7 +75,10 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=12), nullable=False),
         sa.Column("why", sa.String(length=40), nullable=True),
         sa.Column("actor", sa.String(length=120), nullable=False),
-        sa.Column("reason", sa.String(length=500), nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column("note", sa.String(length=300), nullable=True),
+        sa.Column("note_salt", sa.LargeBinary(), nullable=True),
+        sa.Column("note_commitment", sa.String(length=64), nullable=True),
         sa.Column("made_ms", sa.BigInteger(), nullable=False),
         sa.Column("not_after_ms", sa.BigInteger(), nullable=False),
         sa.Column("claimed_ms", sa.BigInteger(), nullable=True),
@@ -83,6 +86,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("command", name=op.f("pk_commands")),
         sa.UniqueConstraint("bank", "ordinal", name=op.f("uq_commands_bank_ordinal")),
     )
+    with op.batch_alter_table("commands", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_commands_note_commitment"), ["note_commitment"], unique=False)
+
     op.create_table(
         "controllers",
         sa.Column("controller", sa.String(length=24), nullable=False),
@@ -155,6 +161,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("events", schema=None) as batch_op:
         batch_op.create_index("ix_events_bank_locker", ["bank", "locker", "ordinal"], unique=False)
+        batch_op.create_index("ix_events_type", ["type", "ordinal"], unique=False)
 
     op.create_table(
         "groups",
@@ -183,7 +190,7 @@ def upgrade() -> None:
         sa.Column("occupancy", sa.String(length=8), nullable=False),
         sa.Column("alarm", sa.String(length=16), nullable=True),
         sa.Column("check_why", sa.String(length=40), nullable=True),
-        sa.Column("out_of_service", sa.String(length=500), nullable=True),
+        sa.Column("out_of_service", sa.String(length=40), nullable=True),
         sa.Column("unverified", sa.Boolean(), nullable=False),
         sa.Column("link_lost", sa.Boolean(), nullable=False),
         sa.Column("armed", sa.Boolean(), nullable=False),

@@ -1,0 +1,155 @@
+"""The overview, the banks, one bank with its drawer, the event stream."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Query, Request
+from fastapi.responses import RedirectResponse, Response
+from sqlalchemy import Connection
+
+from cubbyhole.server.auth.roles import Caller
+from cubbyhole.server.banks.needs import needs_of
+from cubbyhole.server.banks.queries import TYPES_BY_TONE
+from cubbyhole.server.banks.views import BankView, LockerView
+from cubbyhole.server.banks.wording import words_for_command
+from cubbyhole.server.services import Services
+from cubbyhole.server.web.callers import Reader
+from cubbyhole.server.web.rendering import Pages
+
+EVENTS_ON_OVERVIEW = 14
+EVENTS_ON_BANK = 12
+EVENTS_ON_PAGE = 100
+HISTORY = 30
+
+
+class BankPages:
+    """Makes the pages; `make_router` gives them addresses, `commands.pages` answers with the drawer."""
+
+    def __init__(self, services: Services, pages: Pages) -> None:
+        self._services, self._pages, self._queries = services, pages, services.queries
+
+    def overview(self, request: Request, connection: Connection, caller: Caller) -> Response:
+        banks = self._queries.banks(connection)
+        needs = needs_of(banks)
+        events = self._queries.events(connection, limit=EVENTS_ON_OVERVIEW, quiet=False)
+        total, in_use = sum(bank["total"] for bank in banks), sum(bank["in_use"] for bank in banks)
+        figures = {
+            "in_use": in_use,
+            "total": total,
+            "in_use_share": round(100 * in_use / total) if total else 0,
+            "free": sum(bank["free"] for bank in banks),
+            "open": sum(locker["door"] == "open" for bank in banks for locker in bank["lockers"]),
+            "denied": self._queries.denied_since(connection, self._services.store.now_ms() - 24 * 3_600_000),
+        }
+        return self._pages.page(
+            "overview.html", request, connection, caller, nav="overview", attention=len(needs), banks=banks,
+            events=events[::-1], needs=needs, figures=figures,
+        )  # fmt: skip
+
+    def list(self, request: Request, connection: Connection, caller: Caller) -> Response:
+        banks = self._queries.banks(connection)
+        attention = len(needs_of(banks))
+        return self._pages.page(
+            "banks.html", request, connection, caller, nav="banks", attention=attention, banks=banks
+        )
+
+    def bank(self, request: Request, connection: Connection, caller: Caller, bank: str, locker: str | None) -> Response:
+        found = self._queries.bank(connection, bank)
+        if found is None:
+            return self._missing(request, f"There is no bank {bank[:40]}.")
+        events = self._queries.events(connection, limit=EVENTS_ON_BANK, only=[bank], quiet=False)
+        chosen = _locker(found, locker)
+        return self._pages.page(
+            "bank.html", request, connection, caller, nav="banks", bank=found, events=events[::-1], problem=None,
+            done=None, **self._drawer(connection, found, chosen),
+        )  # fmt: skip
+
+    def locker(
+        self, request: Request, connection: Connection, caller: Caller, bank: str, number: str, *,
+        problem: str | None = None, done: str | None = None, status: int = 200,
+    ) -> Response:  # fmt: skip
+        """The drawer alone."""
+        found = self._queries.bank(connection, bank)
+        chosen = _locker(found, number) if found is not None else None
+        if found is None or chosen is None:
+            return self._missing(request, f"There is no locker {bank[:40]}-{number[:8]}.")
+        return self._pages.page(
+            "locker.html", request, connection, caller, bank=found, problem=problem, done=done, status=status,
+            **self._drawer(connection, found, chosen),
+        )  # fmt: skip
+
+    def events(
+        self, request: Request, connection: Connection, caller: Caller, bank: str, tone: str, before: int | None
+    ) -> Response:
+        banks = self._queries.banks(connection)
+        kinds = TYPES_BY_TONE.get(tone)
+        events = self._queries.events(
+            connection, limit=EVENTS_ON_PAGE, before=before, only=[bank] if bank else None, quiet=False, types=kinds
+        )
+        older = None
+        if len(events) == EVENTS_ON_PAGE:
+            asked = {"bank": bank, "tone": tone, "before": events[0]["id"]}
+            older = "/events?" + urlencode({key: value for key, value in asked.items() if value})
+        return self._pages.page(
+            "events.html", request, connection, caller, nav="events", attention=len(needs_of(banks)), banks=banks,
+            events=events[::-1], chosen={"bank": bank, "tone": tone}, older=older,
+        )  # fmt: skip
+
+    def _drawer(self, connection: Connection, bank: BankView, locker: LockerView | None) -> dict[str, Any]:
+        if locker is None:
+            return {"locker": None, "history": [], "requested": []}
+        number = locker["number"]
+        history = self._queries.events(connection, limit=HISTORY, only=[bank["id"]], locker=number, quiet=False)
+        waiting = self._queries.requested(connection, bank["id"], number)
+        requested = [words_for_command(row["kind"]) + ": requested; the bank has not answered yet." for row in waiting]
+        return {"locker": locker, "history": history[::-1], "requested": requested}
+
+    def _missing(self, request: Request, detail: str) -> Response:
+        return self._pages.error(request, 404, "Not found", detail)
+
+
+def _locker(bank: BankView, number: str | None) -> LockerView | None:
+    return next((locker for locker in bank["lockers"] if locker["number"] == number), None)
+
+
+def make_router(services: Services, pages: BankPages) -> APIRouter:
+    """The addresses of these pages."""
+    router = APIRouter(include_in_schema=False)
+    store = services.store
+
+    @router.get("/")
+    def overview(request: Request, caller: Reader) -> Response:
+        with store.read() as connection:
+            return pages.overview(request, connection, caller)
+
+    @router.get("/banks")
+    def banks(request: Request, caller: Reader) -> Response:
+        with store.read() as connection:
+            return pages.list(request, connection, caller)
+
+    @router.get("/banks/{bank}")
+    def bank(
+        request: Request, caller: Reader, bank: str, locker: Annotated[str | None, Query(max_length=8)] = None
+    ) -> Response:
+        with store.read() as connection:
+            return pages.bank(request, connection, caller, bank, locker)
+
+    @router.get("/banks/{bank}/lockers/{number}")
+    def locker(request: Request, caller: Reader, bank: str, number: str) -> Response:
+        if request.headers.get("sec-fetch-dest") == "document":
+            # Somebody opened the drawer's own address: show it in its page.
+            return RedirectResponse(f"/banks/{bank}?{urlencode({'locker': number})}", status_code=303)
+        with store.read() as connection:
+            return pages.locker(request, connection, caller, bank, number)
+
+    @router.get("/events")
+    def events(
+        request: Request, caller: Reader, bank: Annotated[str, Query(max_length=24)] = "",
+        tone: Annotated[str, Query(max_length=12)] = "", before: Annotated[int | None, Query(ge=0)] = None,
+    ) -> Response:  # fmt: skip
+        with store.read() as connection:
+            return pages.events(request, connection, caller, bank, tone, before)
+
+    return router
