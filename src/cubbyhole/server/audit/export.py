@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Row, select
@@ -129,7 +128,7 @@ def _lines(connection: Connection, bank: str, epoch: str) -> Iterator[tuple[str,
         more = len(rows) == LINES_AT_ONCE
 
 
-def _heads(connection: Connection, bank: str, epoch: str) -> Iterator[Row[Any, ...]]:
+def _heads(connection: Connection, bank: str, epoch: str) -> Iterator[Row[int, str, str, int, str]]:
     after, more = 0, True
     while more:
         query = (
@@ -145,7 +144,7 @@ def _heads(connection: Connection, bank: str, epoch: str) -> Iterator[Row[Any, .
         more = len(rows) == LINES_AT_ONCE
 
 
-def _receipt(bank: str, epoch: str, row: Row[Any, ...]) -> ReceiptRecord:
+def _receipt(bank: str, epoch: str, row: Row[int, str, str, int, str]) -> ReceiptRecord:
     return ReceiptRecord(
         bank=bank, epoch=epoch, seq=row.seq, hash=row.hash, received_ms=row.received_ms, signature=row.receipt
     )

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+import msgspec
 from sqlalchemy import Connection, select
 
 from cubbyhole.domain.layout import LayoutError, parse_columns
+from cubbyhole.protocol.messages import StandingCommand
 from cubbyhole.server.commands.standing import Order, issue
 from cubbyhole.server.directory.changes import DirectoryChanges
 from cubbyhole.server.directory.rows import groups_of
@@ -25,7 +27,7 @@ from cubbyhole.server.people.register import (
     put_people,
 )
 from cubbyhole.server.people.table import Complaint, Entry, Table
-from cubbyhole.server.persistence.tables import banks, lockers, people
+from cubbyhole.server.persistence.tables import banks, commands, lockers, people
 from cubbyhole.server.persistence.unit import UnitOfWork
 
 ASSIGN_VALID_MS = 30 * 24 * 3_600_000
@@ -68,13 +70,15 @@ def plan_import(connection: Connection, sealing: SealingKey, table: Table, actor
             before = lines.setdefault(draft.person, entry.line)
             if before != entry.line:
                 raise _Wrong(f"this is {draft.name}, whom line {before} has already")
+            new_badges = []
             for badge in entry.badges:
                 holder = holders.get(badges[badge])
                 if holder is None:
-                    plan.badges.append((draft.person, badge))
+                    new_badges.append((draft.person, badge))
                 elif holder["person"] != draft.person:
                     raise _Wrong(
-                        f"the badge belongs to {known.name_of(holder['person'])} already; take it from them first"
+                        f"the badge belongs to {known.name_of(holder['person'])} already; take it from them first",
+                        "badges",
                     )
             order = named.order(entry, draft, actor)
         except _Wrong as wrong:
@@ -82,10 +86,11 @@ def plan_import(connection: Connection, sealing: SealingKey, table: Table, actor
             continue
         if old is None:
             plan.added += 1
-        elif old == draft:
+        elif old == draft and not new_badges:
             plan.unchanged += 1
         else:
             plan.changed += 1
+        plan.badges += new_badges
         if old != draft:
             plan.drafts.append(draft)
         if order is not None:
@@ -167,6 +172,14 @@ class _Lockers:
         self._numbers = {bank: _numbers(columns) for bank, columns in rows}
         query = select(lockers.c.bank, lockers.c.number, lockers.c.person).where(lockers.c.person.is_not(None))
         self._held = {(bank, number): person for bank, number, person in connection.execute(query)}
+        # What was asked of a bank and not answered yet counts too, so that the same file twice asks once.
+        asked = select(commands.c.bank, commands.c.payload).where(
+            commands.c.kind == "assign", commands.c.state == "waiting", commands.c.ordinal.is_not(None)
+        )
+        for bank, payload in connection.execute(asked):
+            order = msgspec.json.decode(payload, type=StandingCommand)
+            if order.person is not None:
+                self._held.setdefault((bank, order.locker), order.person)
 
     def order(self, entry: Entry, draft: PersonDraft, actor: str) -> Order | None:
         """The command that gives the line's locker to its person, where it is not theirs already."""
@@ -174,17 +187,17 @@ class _Lockers:
             return None
         bank, number = entry.locker
         if bank not in self._numbers:
-            raise _Wrong(f"there is no bank {bank}; there is {_listed(self._numbers)}")
+            raise _Wrong(f"there is no bank {bank}; there is {_listed(self._numbers)}", "locker")
         numbers = self._numbers[bank]
         if numbers is None:
-            raise _Wrong(f"bank {bank} has not reported yet how it is built; start its controller first")
+            raise _Wrong(f"bank {bank} has not reported yet how it is built; start its controller first", "locker")
         if number not in numbers:
-            raise _Wrong(f"bank {bank} has no locker {number}; it has {numbers[0]} to {numbers[-1]}")
+            raise _Wrong(f"bank {bank} has no locker {number}; it has {numbers[0]} to {numbers[-1]}", "locker")
         holder = self._held.get((bank, number))
         if holder == draft.person:
             return None
         if holder is not None:
-            raise _Wrong(f"locker {bank}-{number} is somebody else's already")
+            raise _Wrong(f"locker {bank}-{number} is somebody else's already", "locker")
         return Order(
             bank=bank, locker=number, kind="assign", actor=actor, reason="imported",
             person=draft.person, mode="permanent", valid_ms=ASSIGN_VALID_MS,

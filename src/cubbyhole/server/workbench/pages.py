@@ -3,46 +3,39 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import JSONResponse, Response
-from sqlalchemy import Connection
 
 from cubbyhole.server.auth.dependencies import needs
-from cubbyhole.server.auth.pages import Render
 from cubbyhole.server.auth.roles import Act, Caller
-from cubbyhole.server.keys import SealingKey
-from cubbyhole.server.persistence.pool import WorkPool
-from cubbyhole.server.persistence.unit import Store
+from cubbyhole.server.services import Services
+from cubbyhole.server.web.rendering import Pages
 from cubbyhole.server.workbench.people import badges_on_the_bench
 from cubbyhole.server.workbench.rig import Rig, RigTrouble, request_for
 
 BODY_BYTES_MOST = 4096
+EVENTS_ON_BENCH = 16
 
 Player = Annotated[Caller, Depends(needs(Act.WORKBENCH))]
-# What the page shows besides the badges: the pictures of the banks and the latest events.
-Picture = Callable[[Connection], dict[str, Any]]
 
 
-def make_router(
-    socket: Path, store: Store, pool: WorkPool, sealing: SealingKey, render: Render, picture: Picture
-) -> APIRouter:
-    """The routes; ``render`` draws `workbench.html` with ``people`` and what ``picture`` gives (banks, events)."""
+def make_router(services: Services, pages: Pages, socket: Path) -> APIRouter:
+    """The addresses of the bench whose rig listens at ``socket``."""
     router = APIRouter(include_in_schema=False)
     rig = Rig(socket)
 
-    def look() -> dict[str, Any]:
-        with store.read() as connection:
-            return {"people": badges_on_the_bench(connection, sealing), **picture(connection)}
-
     @router.get("/workbench")
-    async def bench(request: Request, _player: Player) -> Response:
-        response = render("workbench.html", request, 200, await pool.run(look))
-        response.headers["Cache-Control"] = "no-store"
-        return response
+    def bench(request: Request, player: Player) -> Response:
+        with services.store.read() as connection:
+            people = badges_on_the_bench(connection, services.sealing)
+            events = services.queries.events(connection, limit=EVENTS_ON_BENCH, quiet=False)
+            return pages.page(
+                "workbench.html", request, connection, player, nav="workbench", people=people,
+                banks=services.queries.banks(connection), events=events[::-1],
+            )  # fmt: skip
 
     @router.post("/workbench/{verb}")
     async def do(request: Request, verb: str, _player: Player) -> Response:
