@@ -47,10 +47,7 @@ def act(bank: BankInHand, what: tuple[object, ...]) -> Granted | Denied | None:
         case ("pass", int(ms)):
             bank.at_ms += ms
         case ("settle", str(number), Outcome() as outcome):
-            if (grant := bank.locker(number).grant) is not None:
-                if outcome is Outcome.OPENED:
-                    bank.fold(ev.DoorOpened(locker=number, grant=grant))
-                bank.fold(ev.UnlockSettled(grant=grant, locker=number, outcome=outcome))
+            settle(bank, number, outcome)
         case ("door", str(number), str(how)):
             sense(bank, number, how)
         case ("order", str(kind), str(number), str(name)):
@@ -73,6 +70,17 @@ def act(bank: BankInHand, what: tuple[object, ...]) -> Granted | Denied | None:
             for grant, number in bank.state.open_grants():
                 bank.fold(ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.UNKNOWN))
     return None
+
+
+def settle(bank: BankInHand, number: str, outcome: Outcome) -> None:
+    s = bank.locker(number)
+    if s.grant is None:
+        return
+    if s.link_lost:
+        outcome = Outcome.UNKNOWN  # what a silent board did nobody knows
+    if outcome is Outcome.OPENED:
+        bank.fold(ev.DoorOpened(locker=number, grant=s.grant))
+    bank.fold(ev.UnlockSettled(grant=s.grant, locker=number, outcome=outcome))
 
 
 def sense(bank: BankInHand, number: str, how: str) -> None:
