@@ -52,12 +52,18 @@ class ClockJudge:
     _last_mono: int = 0
 
     def at_boot(self, wall_ms: int, mono_ms: int, highest_ms: int, synced: bool) -> ev.ClockDoubted | None:
-        """What a start says: a clock behind the journal is wrong; one that nobody confirms may be."""
+        """What a start says: a clock behind the journal is wrong; one that nobody confirms may be.
+
+        In doubt the bank's time goes on from its journal's highest, at the monotonic clock's pace, until the server or
+        the kernel says what time it is: a wrong time ahead, once journaled, could not be taken back.
+        """
         self._last_wall, self._last_mono = wall_ms, mono_ms
         behind = highest_ms - wall_ms
         if behind > JUMP_MS:
+            self.offset_ms = behind
             return ev.ClockDoubted(why="behind_journal", offset_ms=behind)
         if not (synced or self.trust_rtc) and highest_ms:
+            self.offset_ms = behind
             return ev.ClockDoubted(why="unconfirmed", offset_ms=0)
         return None
 
@@ -65,14 +71,17 @@ class ClockJudge:
         """A jump of the wall clock against the monotonic one, that no time source explains, is doubt."""
         last_wall, last_mono = self._last_wall, self._last_mono
         self._last_wall, self._last_mono = wall_ms, mono_ms
-        if last_wall is None or in_doubt or synced:
+        if synced:
+            self.offset_ms = 0  # what the server taught was for a clock without a time source
+            return None
+        if last_wall is None:
             return None
         jump = (wall_ms - last_wall) - (mono_ms - last_mono)
-        if abs(jump) > JUMP_MS:
-            # The offset learnt before no longer fits; the server will teach a new one.
-            self.offset_ms -= jump
-            return ev.ClockDoubted(why="jumped", offset_ms=jump)
-        return None
+        if abs(jump) <= JUMP_MS:
+            return None
+        # The bank's time goes on as if nothing had happened; the server will teach a new offset.
+        self.offset_ms -= jump
+        return None if in_doubt else ev.ClockDoubted(why="jumped", offset_ms=jump)
 
     def heard(
         self,
@@ -88,8 +97,6 @@ class ClockJudge:
             self.offset_ms = server_ms - wall_ms
         apart = server_ms - (wall_ms + self.offset_ms)
         ahead = highest_ms - server_ms
-        # What the clock did before the server spoke is settled by what the server says.
-        self._last_wall = None
         if in_doubt:
             if abs(apart) <= AGREE_MS + round_trip_ms and ahead <= AGREE_MS + round_trip_ms:
                 return ev.ClockTrusted(source="server")

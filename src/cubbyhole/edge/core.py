@@ -152,6 +152,7 @@ class BankCore:
         moment = self._moment()
         for event in first:
             self._stage(event, None, moment)
+        moment = self._moment()  # whether it is in doubt is known now
         s = self.settings
         configured = ev.BankConfigured(
             label=s.label,
@@ -200,10 +201,12 @@ class BankCore:
 
     def handle(self, group: Sequence[io.Input]) -> list[io.Effect]:
         """Decide every input of ``group``, commit once, and return what to do now."""
-        moment = self._moment()
+        moment = self._judged_moment(group)
         effects: list[io.Effect] = []
         for item in group:
             self._take(item, moment, effects)
+            if isinstance(item, io.ServerAnswered):
+                moment = self._moment()  # the server may just have taught what time it is
         if not self._staged:
             return effects + self._lights(moment)
         try:
@@ -241,7 +244,7 @@ class BankCore:
                 if item.epoch == self._epoch:
                     self._store.acknowledge(item.seq)
             case io.ServerAnswered():
-                self._heard(item, moment)
+                self._heard(item)
             case io.ServerSilent():
                 if self.state.contact_lost_ms is None:
                     self._stage(
@@ -412,16 +415,7 @@ class BankCore:
     # -- time, contact, directory -------------------------------------------------------------------------------
 
     def _tick(self, item: io.Tick, moment: Moment) -> None:
-        self._kernel_sync = item.kernel_sync
-        doubt = self._judge.tick(
-            self._clock.wall_ms(),
-            moment.mono_ms,
-            item.kernel_sync,
-            self.state.clock_in_doubt,
-        )
-        if doubt is not None:
-            self._stage(doubt, None, moment)
-        elif self.state.clock_in_doubt and item.kernel_sync and self._clock.wall_ms() >= self.state.highest_ms - 5_000:
+        if self.state.clock_in_doubt and item.kernel_sync and self._clock.wall_ms() >= self.state.highest_ms - 5_000:
             self._stage(ev.ClockTrusted(source="kernel"), None, moment)
         self._touched.update(self._yours_until)
         self._yours_until = {n: until for n, until in self._yours_until.items() if until > moment.mono_ms}
@@ -447,7 +441,7 @@ class BankCore:
                 moment,
             )
 
-    def _heard(self, item: io.ServerAnswered, moment: Moment) -> None:
+    def _heard(self, item: io.ServerAnswered) -> None:
         news = self._judge.heard(
             self._clock.wall_ms(),
             self.state.highest_ms,
@@ -456,6 +450,7 @@ class BankCore:
             self._kernel_sync,
             self.state.clock_in_doubt,
         )
+        moment = self._moment()
         if news is not None:
             self._stage(news, None, moment)
         if self.state.contact_lost_ms is not None:
@@ -516,6 +511,20 @@ class BankCore:
             )
 
     # -- journal ------------------------------------------------------------------------------------------------
+
+    def _judged_moment(self, group: Sequence[io.Input]) -> Moment:
+        """The group's moment. The clock is judged first: a line stamped from a clock that has just jumped ahead would
+        hold the bank's time there for good."""
+        for item in group:
+            if isinstance(item, io.Tick):
+                self._kernel_sync = item.kernel_sync
+        wall_ms, mono_ms = self._clock.wall_ms(), self._clock.mono_ms()
+        doubt = self._judge.tick(wall_ms, mono_ms, self._kernel_sync, self.state.clock_in_doubt)
+        moment = self._moment()
+        if doubt is not None:
+            self._stage(doubt, None, moment)
+            moment = self._moment()
+        return moment
 
     def _moment(self) -> Moment:
         wall_ms = self._clock.wall_ms() + self._judge.offset_ms
