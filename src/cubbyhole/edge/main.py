@@ -38,6 +38,7 @@ from cubbyhole.protocol.signing import public_text
 log = structlog.get_logger(__name__)
 
 ASK_AGAIN_S = 2.0
+CONNECT_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,8 @@ async def _ask_to_resume(
     """A journal that begins must know what came before it, so a first start needs the server once."""
     link = BankLink(enrolment, nats_urls=(nats_url,) if nats_url else ())
     await link.start()
+    with contextlib.suppress(FabricError):
+        await link.wait_connected(CONNECT_S)  # a moment of connecting is no news
     found: dict[str, m.ResumeReply] = {}
     told = False
     try:

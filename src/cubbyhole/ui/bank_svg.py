@@ -19,7 +19,8 @@ GAP_MM = 9
 SIDE_MM = 24
 PLINTH_MM = 86
 MARGIN_MM = 60
-TOP_MM = 130  # room for the tag over a selected door
+TOP_MM = 40
+_MARKS = (("charging", "bolt"), ("low", "low"))
 
 _DEFS = """<defs>
 <linearGradient id="cb-sheen" x1="0" y1="0" x2="0" y2="1"><stop offset="0" stop-color="#fff" stop-opacity=".2"/><stop offset=".3" stop-color="#fff" stop-opacity=".04"/><stop offset="1" stop-color="#000" stop-opacity=".09"/></linearGradient>
@@ -59,7 +60,7 @@ def draw(bank: BankShape, words: Words, *, quiet: bool = False, selected: str | 
     height = max((sum(HEIGHT_MM[_size(t)] for t in column) for column in columns), default=300)
     width = len(columns) * COLUMN_MM + SIDE_MM * 2
     total_w, total_h = width + MARGIN_MM * 2, TOP_MM + height + SIDE_MM * 2 + PLINTH_MM + 46
-    parts = [_carcass(str(escape(bank["id"])), width, height)]
+    parts = [_carcass(bank["id"], width, height)]
     swings: list[str] = []
     numbers = iter(locker["number"] for locker in bank["lockers"])
     first = True
@@ -79,12 +80,12 @@ def draw(bank: BankShape, words: Words, *, quiet: bool = False, selected: str | 
             parts.append(_door(locker, box, words, quiet, focus=first, selected=selected == number))
             swings.append(_swing(locker, box))
             first = False
-    label = escape(words.t("bank.picture", bank=bank["id"], label=bank["label"]))
-    mode = " data-quiet" if quiet else ""
-    return Markup(
-        f'<svg class="bank" viewBox="0 0 {_n(total_w)} {_n(total_h)}" data-width="{_n(total_w)}" data-lod="full" '
-        f'role="group" aria-label="{label}"{mode}>{"".join(parts)}<g class="swings" aria-hidden="true">{"".join(swings)}</g></svg>'
-    )
+    attributes: dict[str, object] = {
+        "viewBox": f"0 0 {_n(total_w)} {_n(total_h)}", "data-width": total_w, "data-lod": "full", "role": "group",
+        "aria-label": words.t("bank.picture", bank=bank["id"], label=bank["label"]), "data-quiet": "" if quiet else None,
+    }  # fmt: skip
+    over = _tag("g", "swings", *swings, **{"aria-hidden": "true"})
+    return Markup(_tag("svg", "bank", *parts, over, **attributes))
 
 
 def locker_label(locker: LockerShape, words: Words) -> str:
@@ -106,86 +107,143 @@ def _n(value: float) -> str:
     return f"{value:.1f}".removesuffix(".0")
 
 
+def _tag(name: str, css_class: str, *inside: str, **attributes: object) -> str:
+    """One SVG element. ``inside`` is markup; attributes are escaped, numbers rounded, None left out."""
+    said = f' class="{css_class}"' if css_class else ""
+    for key, value in attributes.items():
+        if value is not None:
+            text = _n(value) if isinstance(value, int | float) else escape(str(value))
+            said += f' {key}="{text}"'
+    return f"<{name}{said}>{''.join(inside)}</{name}>" if inside else f"<{name}{said}/>"
+
+
+def _rect(css_class: str, x: float, y: float, w: float, h: float, radius: float | None = None) -> str:
+    return _tag("rect", css_class, x=x, y=y, width=w, height=h, rx=radius)
+
+
+def _path(css_class: str, *steps: str | float) -> str:
+    """A path from letters and numbers, as in SVG."""
+    return _tag("path", css_class, d=" ".join(s if isinstance(s, str) else _n(s) for s in steps))
+
+
+def _text(css_class: str, x: float, y: float, words: str) -> str:
+    return _tag("text", css_class, str(escape(words)), x=x, y=y)
+
+
+def _icon(css_class: str, name: str, x: float, y: float, size: float) -> str:
+    return _tag("use", css_class, href=f"#i-{name}", x=x, y=y, width=size, height=size)
+
+
 def _carcass(bank: str, width: float, height: float) -> str:
     x, y, h = MARGIN_MM, TOP_MM, height + SIDE_MM * 2
-    left = "".join(f"M{x + d} {y + 6}v{h - 10}" for d in (8, 15))
-    right = "".join(f"M{x + width - d} {y + 6}v{h - 10}" for d in (8, 15))
-    return (
-        f'<ellipse class="floor" cx="{_n(x + width / 2)}" cy="{y + h + PLINTH_MM}" rx="{_n(width / 2 + 50)}" ry="40"/>'
-        f'<rect class="plinth" x="{x + 26}" y="{y + h}" width="{width - 52}" height="{PLINTH_MM}"/>'
-        f'<rect class="carcass" x="{x}" y="{y}" width="{width}" height="{h}" rx="6"/>'
-        f'<rect class="ply-hi" x="{x}" y="{y}" width="{width}" height="5" rx="3"/>'
-        f'<path class="ply" d="{left}{right}M{x + 20} {y + h - 10}h{width - 40}M{x + 20} {y + 13}h{width - 40}"/>'
-        f'<rect class="recess" x="{x + SIDE_MM - 3}" y="{y + SIDE_MM - 3}" width="{width - SIDE_MM * 2 + 6}" height="{height + 6}"/>'
-        f'<text class="mark" x="{_n(x + width / 2)}" y="{y + h + 60}">{bank}</text>'
+    foot, middle = y + h, x + width / 2
+    edges: list[str | float] = []
+    for offset in (8, 15, width - 8, width - 15):
+        edges += ["M", x + offset, y + 6, "v", h - 10]
+    edges += ["M", x + 20, foot - 10, "h", width - 40, "M", x + 20, y + 13, "h", width - 40]
+    return "".join(
+        (
+            _tag("ellipse", "floor", cx=middle, cy=foot + PLINTH_MM, rx=width / 2 + 50, ry=40),
+            _rect("plinth", x + 26, foot, width - 52, PLINTH_MM),
+            _rect("carcass", x, y, width, h, 6),
+            _rect("ply-hi", x, y, width, 5, 3),
+            _path("ply", *edges),
+            _rect("recess", x + SIDE_MM - 3, y + SIDE_MM - 3, width - SIDE_MM * 2 + 6, height + 6),
+            _text("mark", middle, foot + 60, bank),
+        )
     )
 
 
 def _terminal(box: _Box) -> str:
-    glass_h, cx = box.h * 0.52, box.x + box.w / 2
+    glass_h, middle = box.h * 0.52, box.x + box.w / 2
     reader_y = box.y + glass_h + 78
-    return (
-        f'<g class="terminal" aria-hidden="true"><rect class="t-body" x="{_n(box.x)}" y="{_n(box.y)}" width="{_n(box.w)}" '
-        f'height="{_n(box.h)}" rx="6"/><rect class="t-glass" x="{_n(box.x + 34)}" y="{_n(box.y + 40)}" '
-        f'width="{_n(box.w - 68)}" height="{_n(glass_h)}" rx="10"/><path class="t-line" d="M{_n(box.x + 66)} {_n(box.y + 96)}h96"/>'
-        f'<rect class="t-soft" x="{_n(box.x + 62)}" y="{_n(box.y + 122)}" width="128" height="7" rx="3.5"/>'
-        f'<rect class="t-reader" x="{_n(cx - 44)}" y="{_n(reader_y)}" width="88" height="62" rx="12"/>'
-        f'<path class="t-reader" d="M{_n(cx - 12)} {_n(reader_y + 18)}q14 13 0 26M{_n(cx + 4)} {_n(reader_y + 12)}q22 19 0 38"/>'
-        f'<circle class="t-led" cx="{_n(box.x + box.w - 30)}" cy="{_n(box.y + 22)}" r="4"/></g>'
+    return _tag(
+        "g",
+        "terminal",
+        _rect("t-body", box.x, box.y, box.w, box.h, 6),
+        _rect("t-glass", box.x + 34, box.y + 40, box.w - 68, glass_h, 10),
+        _path("t-line", "M", box.x + 66, box.y + 96, "h", 96),
+        _rect("t-soft", box.x + 62, box.y + 122, 128, 7, 3.5),
+        _rect("t-reader", middle - 44, reader_y, 88, 62, 12),
+        _path("t-reader", "M", middle - 12, reader_y + 18, "q 14 13 0 26 M", middle + 4, reader_y + 12, "q 22 19 0 38"),
+        _tag("circle", "t-led", cx=box.x + box.w - 30, cy=box.y + 22, r=4),
+        **{"aria-hidden": "true"},
     )
 
 
 def _inside(box: _Box, number: str) -> str:
     x, y, w, h = box.x, box.y, box.w, box.h
-    return (
-        f'<g class="inside"><rect class="inside-back" x="{_n(x + 34)}" y="{_n(y + 22)}" width="{_n(w - 68)}" height="{_n(h - 54)}"/>'
-        f'<path class="inside-top" d="M{_n(x)} {_n(y)}h{_n(w)}l-34 22h{_n(68 - w)}z"/>'
-        f'<path class="inside-side" d="M{_n(x)} {_n(y)}l34 22v{_n(h - 54)}l-34 32z"/>'
-        f'<path class="inside-floor" d="M{_n(x)} {_n(y + h)}l34-32h{_n(w - 68)}l34 32z"/>'
-        f'<text class="num within" x="{_n(x + w - 128)}" y="{_n(y + 88)}">{number}</text></g>'
+    return _tag(
+        "g",
+        "inside",
+        _rect("inside-back", x + 34, y + 22, w - 68, h - 54),
+        _path("inside-top", "M", x, y, "h", w, "l -34 22 h", 68 - w, "z"),
+        _path("inside-side", "M", x, y, "l 34 22 v", h - 54, "l -34 32 z"),
+        _path("inside-floor", "M", x, y + h, "l 34 -32 h", w - 68, "l 34 32 z"),
+        _text("num within", x + w - 128, y + 88, number),
     )
 
 
 def _features(locker: LockerShape, box: _Box) -> str:
-    drawn, flat = "", box.h < 200
-    for place, (name, shape) in enumerate((f, s) for f, s in (("charging", "bolt"), ("low", "low")) if f in locker["features"]):
-        x = box.x + (110 if flat else 26) + place * 48
-        y = box.y + 36 if flat else box.y + box.h - 62
-        drawn += f'<use class="extra {name}" href="#i-{shape}" x="{_n(x)}" y="{_n(y)}" width="42" height="42"/>'
-    return drawn
+    marks = [(name, shape) for name, shape in _MARKS if name in locker["features"]]
+    if box.h < 200:  # a small door has room beside its number only
+        places = [(box.x + 110 + at * 48, box.y + 36) for at in range(len(marks))]
+    else:
+        places = [(box.x + 26 + at * 48, box.y + box.h - 62) for at in range(len(marks))]
+    return "".join(_icon(f"extra {name}", shape, *at, 42) for (name, shape), at in zip(marks, places, strict=True))
+
+
+def _leaf(locker: LockerShape, box: _Box) -> str:
+    hole_x, hole_y = box.hole
+    whole = (box.x, box.y, box.w, box.h)
+    return _tag(
+        "g",
+        "leaf",
+        _rect("front", *whole, 5),
+        _rect("pat", *whole, 5),
+        _rect("inset", box.x + 12, box.y + 12, box.w - 24, box.h - 24, 3),
+        _rect("sheen", *whole, 5),
+        _path("lip", "M", box.x + 4, box.y + 2, "h", box.w - 8),
+        _rect("plate", box.x + 18, box.y + 18, 98, 78, 8),
+        _text("num", box.x + 34, box.y + 78, locker["number"]),
+        _features(locker, box),
+        _tag("circle", "hole", cx=hole_x, cy=hole_y, r=31),
+        _tag("circle", "led", cx=hole_x, cy=hole_y, r=37),
+        _icon("glyph", locker["state"], hole_x - 20, hole_y - 20, 40),
+    )
 
 
 def _door(locker: LockerShape, box: _Box, words: Words, quiet: bool, *, focus: bool, selected: bool) -> str:
-    x, y, w, h = _n(box.x), _n(box.y), _n(box.w), _n(box.h)
-    hx, hy = box.hole
-    number, label = str(escape(locker["number"])), str(escape(locker_label(locker, words)))
-    role = 'role="img"' if quiet else f'role="button" tabindex="{0 if focus else -1}"'
-    inset = f'x="{_n(box.x + 12)}" y="{_n(box.y + 12)}" width="{_n(box.w - 24)}" height="{_n(box.h - 24)}" rx="3"'
-    return (
-        f'<g class="door" {role} data-locker="{escape(locker["id"])}" data-number="{number}" data-cx="{_n(box.x + box.w / 2)}" '
-        f'data-cy="{_n(box.y + box.h / 2)}" data-state="{escape(locker["state"])}" data-door="{escape(locker["door"])}" '
-        f'data-lock="{escape(locker["lock"])}"{" data-selected" if selected else ""} aria-label="{label}"><title>{label}</title>'
-        f'<rect class="cavity" x="{x}" y="{y}" width="{w}" height="{h}" rx="4"/>{_inside(box, number)}'
-        f'<g class="leaf"><rect class="front" x="{x}" y="{y}" width="{w}" height="{h}" rx="5"/>'
-        f'<rect class="pat" x="{x}" y="{y}" width="{w}" height="{h}" rx="5"/><rect class="inset" {inset}/>'
-        f'<rect class="sheen" x="{x}" y="{y}" width="{w}" height="{h}" rx="5"/>'
-        f'<path class="lip" d="M{_n(box.x + 4)} {_n(box.y + 2)}h{_n(box.w - 8)}"/>'
-        f'<rect class="plate" x="{_n(box.x + 18)}" y="{_n(box.y + 18)}" width="98" height="78" rx="8"/>'
-        f'<text class="num" x="{_n(box.x + 34)}" y="{_n(box.y + 78)}">{number}</text>{_features(locker, box)}'
-        f'<circle class="hole" cx="{_n(hx)}" cy="{_n(hy)}" r="31"/><circle class="led" cx="{_n(hx)}" cy="{_n(hy)}" r="37"/>'
-        f'<use class="glyph" href="#i-{escape(locker["state"])}" x="{_n(hx - 20)}" y="{_n(hy - 20)}" width="40" height="40"/></g>'
-        f'<rect class="ring ring-in" x="{_n(box.x - 6)}" y="{_n(box.y - 6)}" width="{_n(box.w + 12)}" height="{_n(box.h + 12)}" rx="10"/>'
-        f'<rect class="ring" x="{_n(box.x - 12)}" y="{_n(box.y - 12)}" width="{_n(box.w + 24)}" height="{_n(box.h + 24)}" rx="14"/></g>'
+    label = locker_label(locker, words)
+    attributes: dict[str, object] = {
+        "role": "img" if quiet else "button", "tabindex": None if quiet else "0" if focus else "-1",
+        "data-locker": locker["id"], "data-number": locker["number"], "data-cx": box.x + box.w / 2,
+        "data-cy": box.y + box.h / 2, "data-state": locker["state"], "data-door": locker["door"],
+        "data-lock": locker["lock"], "data-selected": "" if selected else None, "aria-label": label,
+    }  # fmt: skip
+    return _tag(
+        "g",
+        "door",
+        f"<title>{escape(label)}</title>",
+        _rect("cavity", box.x, box.y, box.w, box.h, 4),
+        _inside(box, locker["number"]),
+        _leaf(locker, box),
+        _rect("ring ring-in", box.x - 6, box.y - 6, box.w + 12, box.h + 12, 10),
+        _rect("ring", box.x - 12, box.y - 12, box.w + 24, box.h + 24, 14),
+        **attributes,
     )
 
 
 def _swing(locker: LockerShape, box: _Box) -> str:
-    out, rise = box.w * 0.30, min(22.0, box.h * 0.1)
-    x, leaf = box.x - 2, f"l{_n(box.w * 0.30)} {_n(-min(22.0, box.h * 0.1))}v{_n(box.h + 2 * rise)}l{_n(-out)} {_n(-rise)}z"
-    return (
-        f'<g class="swing" data-for="{escape(locker["id"])}" data-state="{escape(locker["state"])}" data-door="{escape(locker["door"])}">'
-        f'<path class="swing-cast" d="M{_n(box.x + out)} {_n(box.y + 8)}l54 20v{_n(box.h - 44)}l-54 30z"/>'
-        f'<path class="swing-face" d="M{_n(x)} {_n(box.y)}{leaf}"/><path class="swing-shade" d="M{_n(x)} {_n(box.y)}{leaf}"/>'
-        f'<path class="swing-edge" d="M{_n(x + out)} {_n(box.y - rise)}h9v{_n(box.h + 2 * rise)}h-9z"/>'
-        f'<ellipse class="swing-led" cx="{_n(x + out * 0.76)}" cy="{_n(box.hole[1])}" rx="10" ry="36"/></g>'
+    out, rise, x = box.w * 0.30, min(22.0, box.h * 0.1), box.x - 2
+    face: list[str | float] = ["M", x, box.y, "l", out, -rise, "v", box.h + 2 * rise, "l", -out, -rise, "z"]
+    return _tag(
+        "g",
+        "swing",
+        _path("swing-cast", "M", box.x + out, box.y + 8, "l 54 20 v", box.h - 44, "l -54 30 z"),
+        _path("swing-face", *face),
+        _path("swing-shade", *face),
+        _path("swing-edge", "M", x + out, box.y - rise, "h 9 v", box.h + 2 * rise, "h -9 z"),
+        _tag("ellipse", "swing-led", cx=x + out * 0.76, cy=box.hole[1], rx=10, ry=36),
+        **{"data-for": locker["id"], "data-state": locker["state"], "data-door": locker["door"]},
     )
