@@ -96,7 +96,7 @@ def import_people(
     file: Annotated[Path, typer.Argument(help="CSV with the columns name, email, number, groups, badges, locker.")],
     home: Home = None,
     database_url: Database = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    dry_run: Annotated[bool, typer.Option("--preview", "--dry-run", help="Only say what would change.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Import people, groups, badges and lockers held today: all of the file or nothing of it."""
@@ -126,13 +126,15 @@ def import_people(
             carry_out(work, sealing, plan, _actor())
     except _Undo:
         pass
-    lines = [{"line": complaint.line, "why": complaint.why} for complaint in plan.complaints]
+    lines = [
+        {"line": complaint.line, "column": complaint.column, "why": complaint.why} for complaint in plan.complaints
+    ]
     done = not plan.complaints and not dry_run
     if as_json:
         typer.echo(json.dumps({"imported": done, "dry_run": dry_run, **plan.summary(), "wrong": lines}))
     else:
         for complaint in plan.complaints:
-            typer.echo(f"line {complaint.line}: {complaint.why}", err=True)
+            typer.echo(str(complaint), err=True)
         if plan.complaints:
             typer.echo(f"{len(plan.complaints)} wrong; nothing was imported.", err=True)
         else:

@@ -76,7 +76,8 @@ class BankPages:
         if found is None or chosen is None:
             return self._missing(request, f"There is no locker {bank[:40]}-{number[:8]}.")
         return self._pages.page(
-            "locker.html", request, connection, caller, bank=found, problem=problem, done=done, status=status,
+            "locker.html", request, connection, caller, bank=found, problem=problem, done=done,
+            http_status=status,
             **self._drawer(connection, found, chosen),
         )  # fmt: skip
 

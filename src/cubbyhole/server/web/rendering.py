@@ -41,7 +41,7 @@ class Pages:
 
     def page(
         self, template: str, request: Request, connection: Connection, caller: Caller | None, *, nav: str = "",
-        attention: int = 0, status: int = 200, **shown: Any,
+        attention: int = 0, http_status: int = 200, **shown: Any,
     ) -> Response:  # fmt: skip
         """A page with its shell. ``shown`` is what the template needs besides."""
         site, timezone = self.installation(connection)
@@ -50,14 +50,16 @@ class Pages:
             template, self.words(request, timezone), nav=nav, site=site, me=me, attention=attention,
             workbench=self._services.settings.workbench is not None, now=self._services.store.now_ms(), **shown,
         )  # fmt: skip
-        return HTMLResponse(html, status)
+        return HTMLResponse(html, http_status)
 
     def for_nobody(self, template: str, request: Request, status: int, shown: dict[str, Any]) -> Response:
         """A page without a caller: signing in, the owner's link (`auth.pages.Render`)."""
         shown = {"problem": shown.get("error") or None, **shown}
         with self._services.store.read() as connection:
-            return self.page(template, request, connection, None, status=status, **shown)
+            return self.page(template, request, connection, None, http_status=status, **shown)
 
     def error(self, request: Request, status: int, title: str, detail: str) -> Response:
         with self._services.store.read() as connection:
-            return self.page("error.html", request, connection, None, status=status, title=title, detail=detail)
+            return self.page(
+                "error.html", request, connection, None, http_status=status, status=status, title=title, detail=detail
+            )
