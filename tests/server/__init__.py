@@ -1,0 +1,1 @@
+"""The server's features on both databases."""
