@@ -272,7 +272,7 @@ def _write_bank(work: UnitOfWork, bank: str, state: BankState, epoch: str, last:
 
 def _know_site(work: UnitOfWork, site: str) -> None:
     """A site that nobody has set up yet gets the installation's time zone (the row of the site without a name)."""
-    zones = dict(work.connection.execute(select(t.sites.c.site, t.sites.c.timezone)).tuples().all())
+    zones = dict(work.connection.execute(select(t.sites.c.site, t.sites.c.timezone)).all())
     if site not in zones:
         work.connection.execute(insert(t.sites).values(site=site, timezone=zones.get("", "UTC")))
 
