@@ -55,7 +55,10 @@ async function show(drawer: HTMLElement, bank: string, number: string, take: boo
   for (const picture of document.querySelectorAll<BankPicture>("cubby-bank[data-opens]")) picture.select(number);
   const answer = await fetch(`/banks/${encodeURIComponent(bank)}/lockers/${encodeURIComponent(number)}`);
   if (chosen.number !== number) return;
+  // What was just said about an act stays while the facts around it move.
+  const said = take ? null : drawer.querySelector(".notice[role]");
   drawer.innerHTML = await answer.text();
+  if (said) drawer.querySelector(".marks")?.after(said);
   drawer.hidden = false;
   if (take) drawer.querySelector<HTMLElement>("[data-close]")?.focus();
 }

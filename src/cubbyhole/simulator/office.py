@@ -40,11 +40,11 @@ class BankPlan:
 
 
 LOBBY = BankPlan(
-    "A", "Lobby", "Ground floor", ("M M M M M M", "S S S S M M M_ M", "L L+ L_ L", "XL L+ L", "M M M+"), "modbus", 9600,
+    "A", "Lobby", "Ground floor", ("M M M M M M", "S S S S M M M_ M", "L L+ L_ L", "XL L+ L", "XL L L"), "modbus", 9600,
     door_readers=True, lights=True,
 )  # fmt: skip
 STUDIO = BankPlan(
-    "B", "Studio", "Floor 2", ("L+ L+ M+ M+", "TL M+ M+ M+ M+", "L+ L+ M+ M+"), "cu16", 19200, door_readers=False, lights=False
+    "B", "Studio", "Floor 2", ("L+ L+ M+ M+ M+", "TL M+ M+ M+ M+", "XL+ L+ L+"), "cu16", 19200, door_readers=False, lights=False
 )  # fmt: skip
 
 
