@@ -271,6 +271,18 @@ def test_at_the_shared_reader_several_lockers_need_a_choice() -> None:
     assert bank.refused("ada", None) is Reason.SEVERAL_LOCKERS
 
 
+def test_at_the_shared_reader_a_locker_whose_time_is_over_is_no_choice_any_more() -> None:
+    bank = BankInHand()
+    bank.take("ada", "01")
+    bank.order("assign", "02", person="p_ada", mode=Mode.PERMANENT)
+    assert bank.refused("ada", None) is Reason.SEVERAL_LOCKERS
+    bank.at_ms = MIDNIGHTS[0]
+    made = bank.tap("ada", None)
+    assert isinstance(made, Granted)
+    assert made.locker == "02"
+    assert types(made.events) == ["assignment.ended", "access.granted"]
+
+
 def test_at_the_shared_reader_yesterdays_things_come_first_and_then_a_new_locker() -> None:
     bank = BankInHand(rows=[*people("ada", "ben"), rule("look", contents=Contents.CHECK)])
     bank.take("ada", "03")
