@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import func, select
@@ -16,7 +18,7 @@ from cubbyhole.server.people.importing import Plan, carry_out, plan_import
 from cubbyhole.server.people.queries import credentials_of
 from cubbyhole.server.people.table import TableError, read_table
 from cubbyhole.server.persistence.tables import credentials, directory_changes, memberships, people
-from cubbyhole.server.persistence.unit import DIRECTORY, Store, counter_value
+from cubbyhole.server.persistence.unit import DIRECTORY, Store, UnitOfWork, counter_value
 from tests.server.hand import HandBank
 
 HEAD = "name,email,number,groups,badges,locker\n"
@@ -248,7 +250,7 @@ def test_what_cannot_be_done_to_a_person_is_refused_with_a_word(desk: Desk) -> N
         ada = people_commands.add_person(work, "op:test", name="Ada", email="ada@kestrel.example")
         people_commands.give_badge(work, desk.sealing, "op:test", ada, "04:A2:24:1B")
         ben = people_commands.add_person(work, "op:test", name="Ben", number="E2")
-    attempts = {
+    attempts: dict[str, Callable[[UnitOfWork], object]] = {
         "taken": lambda work: people_commands.give_badge(work, desk.sealing, "op:test", ben, "04A2241B"),
         "bad_badge": lambda work: people_commands.give_badge(work, desk.sealing, "op:test", ben, "badge"),
         "unknown_person": lambda work: people_commands.set_active(work, "op:test", "p_nobody", False),
