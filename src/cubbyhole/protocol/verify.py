@@ -204,7 +204,7 @@ class _Check:
             if epoch.signed < epoch.last:
                 raise Wrong(
                     self._first_after(epoch),
-                    f"lines {epoch.signed + 1} to {epoch.last} are not signed by the controller",
+                    f"lines {epoch.signed + 1} to {epoch.last} are not signed",
                 )
 
     def _first_after(self, epoch: Epoch) -> int:
@@ -243,7 +243,7 @@ class _Check:
                 at = self._file_lines[epoch.epoch, epoch.last]
                 raise Wrong(
                     at,
-                    f"the server had line {receipt.seq} of this epoch; the file ends at line {epoch.last}: the tail was cut",
+                    f"the server had line {receipt.seq} of this epoch; the file ends at {epoch.last}: the tail was cut",
                 )
             if epoch.hashes[receipt.seq].hex() != receipt.hash:
                 at = self._file_lines[epoch.epoch, receipt.seq]

@@ -45,9 +45,16 @@ class House:
     """One office in one folder. `start`, use `sim` and `get`, `stop`."""
 
     def __init__(
-        self, folder: Path, port: int, banks: Sequence[BankPlan] = (LOBBY, STUDIO), staff: Sequence[Worker] | None = None,
-        *, database_url: str | None = None, auto_close_s: float = 0.0, held_open_ms: int = 120_000,
-    ) -> None:  # fmt: skip
+        self,
+        folder: Path,
+        port: int,
+        banks: Sequence[BankPlan] = (LOBBY, STUDIO),
+        staff: Sequence[Worker] | None = None,
+        *,
+        database_url: str | None = None,
+        auto_close_s: float = 0.0,
+        held_open_ms: int = 120_000,
+    ) -> None:
         self.folder, self.port, self.banks = folder.resolve(), port, tuple(banks)
         self.staff = tuple(workers() if staff is None else staff)
         self._database, self._auto_close_s, self._held_open_ms = database_url, auto_close_s, held_open_ms
@@ -199,10 +206,14 @@ class House:
             controller = [*_cubbyhole(), "edge", "--folder", str(folder), "--nats", f"tls://127.0.0.1:{cable}"]
             tables.append(
                 rig_toml(
-                    plan, ports, cable=(cable, facts["nats_port"]), controller=controller,
-                    log=self.folder / f"edge-{plan.id}.log", auto_close_s=self._auto_close_s,
+                    plan,
+                    ports,
+                    cable=(cable, facts["nats_port"]),
+                    controller=controller,
+                    log=self.folder / f"edge-{plan.id}.log",
+                    auto_close_s=self._auto_close_s,
                 )
-            )  # fmt: skip
+            )
         truth = f'truth = "{self.folder / "truth.jsonl"}"\n'
         (self.folder / "rig.toml").write_text(truth + "\n".join(tables), encoding="utf-8")
         draft.rename(self.folder / "people.csv")  # last: a set-up that was broken off begins again
@@ -226,9 +237,14 @@ class House:
     def _spawn(self, arguments: list[str], log: Path, stdout: int | None = None) -> subprocess.Popen[bytes]:
         with log.open("ab") as file:
             return subprocess.Popen(
-                [*_cubbyhole(), *arguments], env=self._environment(), stdin=subprocess.DEVNULL,
-                stdout=file if stdout is None else stdout, stderr=file, start_new_session=True, preexec_fn=_die_with_parent,
-            )  # fmt: skip
+                [*_cubbyhole(), *arguments],
+                env=self._environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=file if stdout is None else stdout,
+                stderr=file,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
 
 
 def free_ports(count: int) -> list[int]:

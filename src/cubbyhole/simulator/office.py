@@ -16,8 +16,21 @@ from cubbyhole.domain.layout import parse_columns
 
 SITE = "Kestrel House"
 
-_FIRST = ["Ada", "Mei", "Samir", "Priya", "Jonas", "Nora", "Tomasz", "Elif", "Hugo", "Ines", "Grace", "Rui", "Kofi", "Lena", "Yuki", "Marta", "Omar", "Freya", "Luca", "Aisha", "Pavel", "Chloe", "Diego", "Hana", "Ivan", "Zoe", "Malik", "Sofia", "Bjorn", "Noor", "Felix", "Leila", "Arun", "Maja", "Peter", "Wanjiru", "Emil", "Rosa", "Theo", "Anouk", "Kenji", "Olga", "Sean", "Amara", "Viktor", "Clara", "Bilal", "Signe", "Mateo", "Ingrid", "Dario", "Fatou", "Oskar", "Linh", "Paula", "Ravi", "Greta", "Tariq", "Eva", "Jakob"]
-_LAST = ["Okafor", "Tanaka", "Boukhari", "Raman", "Eder", "Visser", "Kowal", "Yıldız", "Blanc", "Novak", "Owusu", "Lopes", "Asante", "Fischer", "Sato", "Nowak", "Haddad", "Lindqvist", "Ricci", "Bello", "Horák", "Martin", "Ortega", "Kim", "Petrov", "Meyer", "Diallo", "Costa", "Hansen", "Rahman", "Weber", "Karimi", "Nair", "Zielinska", "Schmidt", "Kamau", "Larsen", "Moreno", "Papadakis", "Janssen", "Mori", "Ivanova", "Byrne", "Eze", "Kraus", "Silva", "Aziz", "Berg", "Vargas", "Solberg", "Conti", "Sarr", "Brandt", "Nguyen", "Wagner", "Patel", "Lange", "Khan", "Molnar", "Frank"]
+_FIRST = (
+    "Ada", "Mei", "Samir", "Priya", "Jonas", "Nora", "Tomasz", "Elif", "Hugo", "Ines", "Grace", "Rui", "Kofi",
+    "Lena", "Yuki", "Marta", "Omar", "Freya", "Luca", "Aisha", "Pavel", "Chloe", "Diego", "Hana", "Ivan", "Zoe",
+    "Malik", "Sofia", "Bjorn", "Noor", "Felix", "Leila", "Arun", "Maja", "Peter", "Wanjiru", "Emil", "Rosa", "Theo",
+    "Anouk", "Kenji", "Olga", "Sean", "Amara", "Viktor", "Clara", "Bilal", "Signe", "Mateo", "Ingrid", "Dario",
+    "Fatou", "Oskar", "Linh", "Paula", "Ravi", "Greta", "Tariq", "Eva", "Jakob",
+)  # fmt: skip
+_LAST = (
+    "Okafor", "Tanaka", "Boukhari", "Raman", "Eder", "Visser", "Kowal", "Yıldız", "Blanc", "Novak", "Owusu",
+    "Lopes", "Asante", "Fischer", "Sato", "Nowak", "Haddad", "Lindqvist", "Ricci", "Bello", "Horák", "Martin",
+    "Ortega", "Kim", "Petrov", "Meyer", "Diallo", "Costa", "Hansen", "Rahman", "Weber", "Karimi", "Nair",
+    "Zielinska", "Schmidt", "Kamau", "Larsen", "Moreno", "Papadakis", "Janssen", "Mori", "Ivanova", "Byrne", "Eze",
+    "Kraus", "Silva", "Aziz", "Berg", "Vargas", "Solberg", "Conti", "Sarr", "Brandt", "Nguyen", "Wagner", "Patel",
+    "Lange", "Khan", "Molnar", "Frank",
+)  # fmt: skip
 _GROUPS = ("Design", "Engineering", "Finance", "Facilities", "Sales")
 
 
@@ -33,6 +46,7 @@ class BankPlan:
     baudrate: int
     door_readers: bool
     lights: bool
+    pulse_ms: int = 500
 
     @property
     def numbers(self) -> list[str]:
@@ -40,12 +54,25 @@ class BankPlan:
 
 
 LOBBY = BankPlan(
-    "A", "Lobby", "Ground floor", ("M M M M M M", "S S S S M M M_ M", "L L+ L_ L", "XL L+ L", "XL L L"), "modbus", 9600,
-    door_readers=True, lights=True,
-)  # fmt: skip
+    "A",
+    "Lobby",
+    "Ground floor",
+    ("M M M M M M", "S S S S M M M_ M", "L L+ L_ L", "XL L+ L", "XL L L"),
+    "modbus",
+    9600,
+    door_readers=True,
+    lights=True,
+)
 STUDIO = BankPlan(
-    "B", "Studio", "Floor 2", ("L+ L+ M+ M+ M+", "TL M+ M+ M+ M+", "XL+ L+ L+"), "cu16", 19200, door_readers=False, lights=False
-)  # fmt: skip
+    "B",
+    "Studio",
+    "Floor 2",
+    ("L+ L+ M+ M+ M+", "TL M+ M+ M+ M+", "XL+ L+ L+"),
+    "cu16",
+    19200,
+    door_readers=False,
+    lights=False,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,14 +143,20 @@ def controller_toml(plan: BankPlan, ports: Path, *, held_open_ms: int = 120_000)
         f'[[bank]]\nid = "{plan.id}"\nlabel = "{plan.label}"\narea = "{plan.area}"\nsite = "{SITE}"\n'
         f"columns = [{_quoted(*plan.columns)}]\nsenses_lock = {str(plan.driver == 'modbus').lower()}\n"
         f"senses_occupancy = {str(plan.driver == 'cu16').lower()}\ndrives_lights = {str(plan.lights).lower()}\nsprings = true\n"
-        f"held_open_ms = {held_open_ms}\n{wiring_toml(plan, ports)}"
+        f"held_open_ms = {held_open_ms}\npulse_ms = {plan.pulse_ms}\n{wiring_toml(plan, ports)}"
     )
 
 
 def rig_toml(
-    plan: BankPlan, ports: Path, *, cable: tuple[int, int] | None, controller: list[str] | None, log: Path | None,
-    environment: dict[str, str] | None = None, auto_close_s: float = 0.0,
-) -> str:  # fmt: skip
+    plan: BankPlan,
+    ports: Path,
+    *,
+    cable: tuple[int, int] | None,
+    controller: list[str] | None,
+    log: Path | None,
+    environment: dict[str, str] | None = None,
+    auto_close_s: float = 0.0,
+) -> str:
     """The rig's table of one bank. ``cable`` is (port to listen on, the server's NATS port)."""
     text = f'[[bank]]\nid = "{plan.id}"\n'
     if auto_close_s:
