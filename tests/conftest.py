@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.browser import MISSING, find_browser, launch_arguments, use_our_node
 from tests.support.nats import plain_nats
@@ -22,6 +23,10 @@ from tests.support.postgres import postgres_server as start_postgres
 # What a developer's shell says must not reach the tests.
 for name in ("PORT", "CUBBYHOLE_HOME", "CUBBYHOLE_EDGE", "CUBBYHOLE_SIM_SOCKET"):
     os.environ.pop(name, None)
+
+# On a loaded machine a slow example is no failure.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 _without_browser = False
 
