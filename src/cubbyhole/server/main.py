@@ -24,6 +24,7 @@ from cubbyhole.server.banks.enrolling import enrolment_desk
 from cubbyhole.server.banks.ingest import Change, Ingest, Unacceptable
 from cubbyhole.server.banks.presence import Heartbeats
 from cubbyhole.server.banks.queries import BankQueries, standings
+from cubbyhole.server.banks.refold import refold_stale
 from cubbyhole.server.banks.rounds import Rounds
 from cubbyhole.server.commands.actions import Actions, Outcomes
 from cubbyhole.server.commands.live import LiveCommands, Result
@@ -95,6 +96,7 @@ class Server:
         settings, loop = self.settings, asyncio.get_running_loop()
         store = await asyncio.to_thread(open_store, settings)
         self._stack.callback(store.engine.dispose)
+        await asyncio.to_thread(refold_stale, store)
         authority = authorities.load_or_make(settings.keys, settings.fabric_names)
         keys = fabric_keys.load_or_make(settings.keys)
         sealing = load_or_make(settings.keys / "sealing.key")

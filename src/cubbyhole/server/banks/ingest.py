@@ -6,7 +6,7 @@ answers bring their lines by the same way.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,11 +14,18 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import RowMapping, delete, func, insert, select, update
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.bank import BankState, LockerState
+from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.chain import receipt_text
 from cubbyhole.protocol import messages as m
-from cubbyhole.protocol.journal import decode_state, encode_state
+from cubbyhole.protocol.journal import decode_state
 from cubbyhole.protocol.signing import sign
+from cubbyhole.server.banks.picture import (
+    changed_lockers,
+    write_alarms,
+    write_assignments,
+    write_bank,
+    write_lockers,
+)
 from cubbyhole.server.banks.receive import Accepted, Gap, Known, NewLine, Nothing, Suspect, judge
 from cubbyhole.server.persistence import tables as t
 from cubbyhole.server.persistence.unit import FEED, Store, UnitOfWork
@@ -104,16 +111,18 @@ class Ingest:
         before = decode_state(row["state"])
         if verdict.new_epoch is not None:
             _begin_epoch(work, row, verdict.new_epoch, epoch, lines[0].line.moment.at_ms)
-        changed = _changed_lockers(before, state)
-        _assignments(work, bank, lines, state if verdict.new_epoch is not None else None)
+        # A new journal begins with an empty picture: every locker that it has is drawn anew.
+        drawn = before if verdict.new_epoch is None else BankState(bank=bank)
+        changed = changed_lockers(drawn, state)
+        write_assignments(work, bank, [new.line for new in lines], verdict.new_epoch is not None)
         settled = _settle_commands(work, bank, lines)
-        _alarms(work, bank, before, state, work.now_ms)
+        write_alarms(work, bank, before, state, work.now_ms)
         # The feed's counter is taken last: from here to the commit no other bank's events can get an ordinal.
         newest = work.take(FEED, len(lines))
         first = newest - len(lines) + 1
         work.connection.execute(insert(t.events), [_event_row(new, first + at) for at, new in enumerate(lines)])
-        _write_lockers(work, bank, before, state, changed, newest)
-        _write_bank(work, bank, state, epoch, last, newest)
+        write_lockers(work, bank, drawn, state, changed, newest)
+        write_bank(work, bank, state, last.hash.hex(), newest)
         received_ms = work.now_ms
         receipt = sign(self._receipt_key, receipt_text(bank, epoch, last.line.seq, last.hash, received_ms))
         work.connection.execute(
@@ -219,118 +228,6 @@ def _event_row(new: NewLine, ordinal: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-# -- the read model ---------------------------------------------------------------------------------------------
-
-
-def locker_row(bank: str, s: LockerState) -> dict[str, Any]:
-    """A locker's row in the read model, but for its ordinal."""
-    a = s.assignment
-    return {
-        "bank": bank, "number": s.number, "size": s.size, "features": " ".join(s.features), "door": s.door.value,
-        "lock": s.lock.value, "occupancy": s.occupancy.value, "alarm": s.alarm.value if s.alarm else None,
-        "check_why": s.check, "out_of_service": s.out_of_service, "unverified": s.unverified, "link_lost": s.link_lost,
-        "armed": s.armed, "assignment": a.assignment if a else None, "person": a.person if a else None,
-        "mode": a.mode.value if a else None, "since_ms": a.since_ms if a else None, "ends_ms": a.ends_ms if a else None,
-        "former": s.former.person if s.former else None, "offered": s.not_offered() is None,
-    }  # fmt: skip
-
-
-def _changed_lockers(before: BankState, after: BankState) -> list[str]:
-    return [number for number, s in after.lockers.items() if before.lockers.get(number) != s]
-
-
-def _write_lockers(
-    work: UnitOfWork, bank: str, before: BankState, after: BankState, changed: Sequence[str], ordinal: int
-) -> None:
-    gone = before.lockers.keys() - after.lockers.keys()
-    numbers = [*changed, *gone]
-    if not numbers:
-        return
-    connection = work.connection
-    connection.execute(delete(t.lockers).where(t.lockers.c.bank == bank, t.lockers.c.number.in_(numbers)))
-    # A locker whose bank has not said yet how it is built has no size and cannot be drawn.
-    rows = [
-        locker_row(bank, after.lockers[number]) | {"ordinal": ordinal}
-        for number in changed
-        if after.lockers[number].size
-    ]
-    if rows:
-        connection.execute(insert(t.lockers), rows)
-
-
-def _write_bank(work: UnitOfWork, bank: str, state: BankState, epoch: str, last: NewLine, ordinal: int) -> None:
-    values: dict[str, Any] = {
-        "epoch": epoch, "last_seq": last.line.seq, "last_hash": last.hash.hex(), "state": encode_state(state),
-        "clock_doubt": state.clock_in_doubt, "stale": state.unknown_types > 0, "changed_ordinal": ordinal,
-    }  # fmt: skip
-    if state.columns:
-        values |= {"label": state.label[:120], "area": state.area[:120], "site": state.site[:80]}
-        values |= {"columns": "\n".join(state.columns), "reader": state.reader[:8]}
-        _know_site(work, state.site[:80])
-    work.connection.execute(update(t.banks).where(t.banks.c.bank == bank).values(**values))
-
-
-def _know_site(work: UnitOfWork, site: str) -> None:
-    """A site that nobody has set up yet gets the installation's time zone (the row of the site without a name)."""
-    zones = dict(work.connection.execute(select(t.sites.c.site, t.sites.c.timezone)).all())
-    if site not in zones:
-        work.connection.execute(insert(t.sites).values(site=site, timezone=zones.get("", "UTC")))
-
-
-def _assignments(work: UnitOfWork, bank: str, lines: Iterable[NewLine], replaced: BankState | None) -> None:
-    connection, table = work.connection, t.assignments
-    started: dict[str, dict[str, Any]] = {}
-    if replaced is not None:
-        _carry_over(work, bank, replaced, lines)
-    for new in lines:
-        event, at_ms = new.line.event, new.line.moment.at_ms
-        match event:
-            case ev.AssignmentStarted():
-                started[event.assignment] = {
-                    "assignment": event.assignment, "bank": bank, "locker": event.locker, "person": event.person,
-                    "mode": event.mode.value, "rule": event.rule, "since_ms": at_ms, "ends_ms": event.ends_ms,
-                    "ended_ms": None, "cause": None,
-                }  # fmt: skip
-            case ev.AssignmentTimed():
-                values: dict[str, Any] = {"ends_ms": event.ends_ms}
-                _amend(work, started, event.assignment, values)
-            case ev.AssignmentEnded():
-                _amend(work, started, event.assignment, {"ended_ms": event.ended_ms, "cause": event.cause.value})
-            case _:
-                pass
-    if started:
-        connection.execute(insert(table), list(started.values()))
-
-
-def _amend(work: UnitOfWork, started: dict[str, dict[str, Any]], assignment: str, values: dict[str, Any]) -> None:
-    if assignment in started:
-        started[assignment].update(values)
-    else:
-        table = t.assignments
-        work.connection.execute(update(table).where(table.c.assignment == assignment).values(**values))
-
-
-def _carry_over(work: UnitOfWork, bank: str, state: BankState, lines: Iterable[NewLine]) -> None:
-    """A new journal names the assignments that go on; others that were open here are over, nobody knows how."""
-    first = next(iter(lines)).line
-    event = first.event
-    assert isinstance(event, ev.EpochStarted)
-    table, names = t.assignments, [a.assignment for a in event.assignments]
-    open_here = table.c.bank == bank, table.c.ended_ms.is_(None)
-    known = set(work.connection.execute(select(table.c.assignment).where(*open_here)).scalars())
-    lost = known - set(names)
-    if lost:
-        work.connection.execute(
-            update(table).where(table.c.assignment.in_(lost)).values(ended_ms=first.moment.at_ms, cause="lost")
-        )
-    for a in event.assignments:
-        if a.assignment not in known:
-            row = {"locker": a.locker, "person": a.person, "mode": a.mode.value, "rule": a.rule}
-            work.connection.execute(
-                insert(table).values(assignment=a.assignment, bank=bank, since_ms=a.since_ms, ends_ms=a.ends_ms, **row)
-            )
-
-
 def _settle_commands(work: UnitOfWork, bank: str, lines: Iterable[NewLine]) -> tuple[Settled, ...]:
     settled, table = [], t.commands
     for new in lines:
@@ -344,23 +241,3 @@ def _settle_commands(work: UnitOfWork, bank: str, lines: Iterable[NewLine]) -> t
             )
             settled.append(Settled(event.command, event.outcome, why))
     return tuple(settled)
-
-
-def _alarms(work: UnitOfWork, bank: str, before: BankState, after: BankState, now_ms: int) -> None:
-    table = t.alarms
-    for number, s in after.lockers.items():
-        was = before.lockers[number].alarm if number in before.lockers else None
-        if s.alarm is was:
-            continue
-        if was is not None:
-            work.connection.execute(
-                update(table)
-                .where(table.c.bank == bank, table.c.locker == number, table.c.cleared_ms.is_(None))
-                .values(cleared_ms=now_ms)
-            )
-        if s.alarm is not None:
-            kind = s.alarm.value
-            work.connection.execute(
-                insert(table).values(bank=bank, locker=number, kind=kind, detail="", raised_ms=now_ms)
-            )
-            work.enqueue("alarm", {"bank": bank, "locker": number, "kind": kind})

@@ -209,7 +209,7 @@ def names_of(connection: Connection, pseudonyms: Iterable[str | None]) -> dict[s
     found: dict[str, str] = {}
     for at in range(0, len(wanted), _CHUNK):
         query = select(people.c.person, people.c.name).where(people.c.person.in_(wanted[at : at + _CHUNK]))
-        found.update(connection.execute(query).tuples().all())
+        found.update(connection.execute(query).all())
     return found
 
 

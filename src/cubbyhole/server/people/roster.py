@@ -42,7 +42,7 @@ def roster(connection: Connection, query: str) -> tuple[list[PersonView], int]:
     counted = select(credentials.c.person, func.count()).where(
         credentials.c.person.in_(names), credentials.c.removed_ms.is_(None)
     )
-    badges: dict[str, int] = dict(connection.execute(counted.group_by(credentials.c.person)).tuples().all())
+    badges: dict[str, int] = dict(connection.execute(counted.group_by(credentials.c.person)).all())
     return [
         PersonView(
             person=row["person"], name=row["name"], initials=initials_of(row["name"]), email=row["email"],

@@ -32,7 +32,7 @@ class Pages:
 
     def installation(self, connection: Connection) -> tuple[str, str]:
         """The name of the place and its time zone: of the only site, or of all together."""
-        rows = connection.execute(select(sites.c.site, sites.c.timezone)).tuples().all()
+        rows = connection.execute(select(sites.c.site, sites.c.timezone)).all()
         named = sorted((site, zone) for site, zone in rows if site)
         if len(named) == 1:
             return named[0]
