@@ -20,6 +20,7 @@ from cubbyhole.protocol.verify import Verdict
 from cubbyhole.protocol.verify import verify as verify_lines
 
 if TYPE_CHECKING:
+    from cubbyhole.server.persistence.unit import Store
     from cubbyhole.server.settings import ServerSettings
 
 audit = typer.Typer(no_args_is_help=True, help="A bank's journal for auditors: export it, verify it.")
@@ -46,21 +47,20 @@ def export(
 ) -> None:
     """Write a bank's whole journal, with signatures and receipts, to a file that anybody can verify."""
     from cubbyhole.server.audit.export import NoSuchBank, export_journal
-    from cubbyhole.server.main import open_store
 
     if as_json and out is None:
         _fail("--json says what was written; it needs --out for the journal itself")
     settings = _settings(home, database_url)
     key = _receipt_key(settings.keys)
-    store = open_store(settings)
-    try:
-        with store.read() as connection:
-            records = export_journal(connection, key, bank, store.now_ms(), identities=identities)
-            count = _write(out, records)
-    except NoSuchBank as error:
-        _fail(str(error))
-    with store.write() as work:
-        work.audit(_actor(), "journal.exported", bank, records=count, identities=identities)
+    with _store(settings) as store:
+        try:
+            with store.read() as connection:
+                records = export_journal(connection, key, bank, store.now_ms(), identities=identities)
+                count = _write(out, records)
+        except NoSuchBank as error:
+            _fail(str(error))
+        with store.write() as work:
+            work.audit(_actor(), "journal.exported", bank, records=count, identities=identities)
     if out is not None:
         facts = {"bank": bank, "file": str(out), "records": count, "authority": public_text(key)}
         _say(as_json, facts, f"{count} records of bank {bank} are in {out}. Public key: {public_text(key)}")
@@ -78,12 +78,11 @@ def receipts(
     """Write receipts for auditors to keep: with them, a journal that was cut or rewritten later is found out."""
     from cubbyhole.server.audit.export import NoSuchBank
     from cubbyhole.server.audit.export import receipts as receipts_of
-    from cubbyhole.server.main import open_store
 
     if as_json and out is None:
         _fail("--json says what was written; it needs --out for the receipts themselves")
     try:
-        with open_store(_settings(home, database_url)).read() as connection:
+        with _store(_settings(home, database_url)) as store, store.read() as connection:
             count = _write(out, map(encode_record, receipts_of(connection, bank, every=every)))
     except NoSuchBank as error:
         _fail(str(error))
@@ -209,6 +208,17 @@ def _settings(home: Path | None, database_url: str | None) -> ServerSettings:
 
     folder = home_folder(home)
     return ServerSettings(home=folder, database_url=database_address(database_url, folder))
+
+
+@contextmanager
+def _store(settings: ServerSettings) -> Iterator[Store]:
+    from cubbyhole.server.main import open_store
+
+    store = open_store(settings)
+    try:
+        yield store
+    finally:
+        store.engine.dispose()
 
 
 def _receipt_key(folder: Path) -> Ed25519PrivateKey:

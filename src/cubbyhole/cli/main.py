@@ -34,7 +34,7 @@ ROOMS: dict[str, Room] = {
     "import": Room("cubbyhole.server.cli", "import_people"),
     "token": Room("cubbyhole.server.cli", "token"),
     "owner-link": Room("cubbyhole.server.cli", "owner_link"),
-    "audit": Room("cubbyhole.server.audit.cli", "audit"),
+    "audit": Room("cubbyhole.cli.audit", "audit"),
     "sim": Room("cubbyhole.simulator.cli", "app"),
     "world": Room("cubbyhole.simulator.world.cli", "world"),
 }

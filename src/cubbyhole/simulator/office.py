@@ -142,7 +142,8 @@ def controller_toml(plan: BankPlan, ports: Path, *, held_open_ms: int = 120_000)
     return (
         f'[[bank]]\nid = "{plan.id}"\nlabel = "{plan.label}"\narea = "{plan.area}"\nsite = "{SITE}"\n'
         f"columns = [{_quoted(*plan.columns)}]\nsenses_lock = {str(plan.driver == 'modbus').lower()}\n"
-        f"senses_occupancy = {str(plan.driver == 'cu16').lower()}\ndrives_lights = {str(plan.lights).lower()}\nsprings = true\n"
+        f"senses_occupancy = {str(plan.driver == 'cu16').lower()}\ndrives_lights = {str(plan.lights).lower()}\n"
+        "springs = true\n"
         f"held_open_ms = {held_open_ms}\npulse_ms = {plan.pulse_ms}\n{wiring_toml(plan, ports)}"
     )
 
