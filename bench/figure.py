@@ -16,41 +16,55 @@ class NoRealDisk(Exception):
     """The folder is in memory, where a sync costs nothing and a figure would say nothing."""
 
 
+class NotMeasured(Exception):
+    """A bench could not run as it must, so it has no figure; the message says what went wrong."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
     """``ratio`` is value / limit. ``at_least``: the goal is a floor (throughput), otherwise a ceiling (time).
 
-    ``span`` names the end points that were measured between. ``goal`` None: reported without a promise.
+    ``span`` names the end points that were measured between. ``goal`` None: reported without a promise. ``value`` or
+    ``limit`` None: not measured here, and ``why_not`` says why.
     """
 
     name: str
     unit: str
-    value: float
-    limit: float
+    value: float | None
+    limit: float | None
     limit_is: str
     span: str
     goal: float | None
     at_least: bool
+    why_not: str | None = None
 
     @property
-    def ratio(self) -> float:
+    def ratio(self) -> float | None:
+        if self.value is None or not self.limit:
+            return None
         return self.value / self.limit
 
     @property
     def holds(self) -> bool | None:
-        if self.goal is None:
+        ratio = self.ratio
+        if self.goal is None or ratio is None:
             return None
-        return self.ratio >= self.goal if self.at_least else self.ratio <= self.goal
+        return ratio >= self.goal if self.at_least else ratio <= self.goal
 
     def as_json(self) -> str:
         """One line, as `make bench` prints it."""
-        return json.dumps(
-            {
-                "name": self.name, "unit": self.unit, "value": round(self.value, 3), "limit": round(self.limit, 3),
-                "ratio": round(self.ratio, 3), "goal": self.goal, "goal_is": "at least" if self.at_least else "at most",
-                "holds": self.holds, "limit_is": self.limit_is, "span": self.span,
-            }
-        )  # fmt: skip
+        line: dict[str, object] = {
+            "name": self.name, "unit": self.unit, "value": _rounded(self.value), "limit": _rounded(self.limit),
+            "ratio": _rounded(self.ratio), "goal": self.goal, "goal_is": "at least" if self.at_least else "at most",
+            "holds": self.holds, "limit_is": self.limit_is, "span": self.span,
+        }  # fmt: skip
+        if self.why_not is not None:
+            line["why_not"] = self.why_not
+        return json.dumps(line, ensure_ascii=False)
+
+
+def _rounded(number: float | None) -> float | None:
+    return None if number is None else round(number, 3)
 
 
 def quantile(values: Sequence[float], share: float) -> float:
@@ -63,11 +77,11 @@ def median(values: Sequence[float]) -> float:
     return statistics.median(values)
 
 
-def check_disk(folder: Path) -> None:
-    """Raises NoRealDisk where ``folder`` is in memory."""
+def check_disk(folder: Path, mounts: Path = Path("/proc/mounts")) -> None:
+    """Raises NoRealDisk where ``folder`` is in memory by what ``mounts`` says."""
     folder = folder.resolve()
     best, kind = "", ""
-    for row in Path("/proc/mounts").read_text().splitlines():
+    for row in mounts.read_text().splitlines():
         _, mount, filesystem, *_ = row.split()
         inside = mount == "/" or f"{folder}/".startswith(f"{mount}/")
         if inside and len(mount) >= len(best):
