@@ -62,7 +62,6 @@ class House:
         self.server: subprocess.Popen[bytes] | None = None
         self.rig: subprocess.Popen[bytes] | None = None
         self.owner_link: str | None = None
-        self._token: str | None = None
 
     @property
     def url(self) -> str:
@@ -162,15 +161,21 @@ class House:
         return self.edge_folder(bank) / f"bank-{bank}.db"
 
     def _http(self, method: str, path: str, body: bytes | None) -> Any:
-        if self._token is None:
-            made = self.command("token", "create", "house", "--scope", "read", "--scope", "operate", *self._db())
-            self._token = made["token"]
         request = urllib.request.Request(self.url + path, body, method=method)
-        request.add_header("Authorization", f"Bearer {self._token}")
+        request.add_header("Authorization", f"Bearer {self._api_token()}")
         if body is not None:
             request.add_header("Content-Type", "application/json")
         with urllib.request.urlopen(request, timeout=15) as answer:
             return json.load(answer)
+
+    def _api_token(self) -> str:
+        """This house's own token, made once and kept in the folder."""
+        kept = self.folder / "token"
+        if not kept.exists():
+            made = self.command("token", "create", "house", "--scope", "read", "--scope", "operate", *self._db())
+            kept.touch(mode=0o600)
+            kept.write_text(made["token"])
+        return kept.read_text()
 
     def _status(self, path: str) -> int:
         try:
