@@ -239,9 +239,23 @@ async def test_a_password_given_with_the_link_signs_in_later(app: FastAPI, store
     assert (await client.get("/events")).status_code == 200
 
 
+async def test_the_form_for_a_password_is_shown_once_somebody_has_one_and_keeps_the_way_back(
+    app: FastAPI, store: Store
+) -> None:
+    await owner(app, store)
+    without = await browser(app).get("/sign-in")
+    assert 'name="password"' not in without.text and "cubbyhole owner-link" in without.text
+    await owner(app, store, PASSWORD)
+    page = await browser(app).get("/sign-in?next=/events")
+    assert 'name="password"' in page.text and 'name="next" value="/events"' in page.text
+    again = await browser(app).post("/sign-in", data={"account": '"><b>', "password": "wrong", "next": "/events"})
+    assert 'name="next" value="/events"' in again.text and "<b>" not in again.text
+
+
 async def test_a_weak_password_leaves_the_link_good(app: FastAPI, store: Store) -> None:
     address = link(store)
-    assert (await browser(app).post(address, data={"password": "short"})).status_code == 422
+    weak = await browser(app).post(address, data={"password": "short"})
+    assert weak.status_code == 422 and "10 to 200 characters" in weak.text
     assert (await browser(app).post(address, data={"password": PASSWORD})).status_code == 303
 
 
