@@ -110,8 +110,8 @@ def _figures(where: str, taps: _Taps, in_flight_ms: float) -> list[Figure]:
         Figure(
             name=f"F1 tap to unlock frame, {where}", unit="ms, p99", value=quantile(taps.to_frame, 0.99),
             limit=in_flight_ms + sync_ms + ALLOWED_MS,
-            limit_is=f"frame in flight {in_flight_ms:.2f} (bare poll or light, p99) + bare fdatasync {sync_ms:.2f} (p99)"
-            f" + {ALLOWED_MS:g} ms",
+            limit_is=f"bare poll or light in flight {in_flight_ms:.2f} (p99) + bare fdatasync {sync_ms:.2f} (p99)"
+            f" + {ALLOWED_MS:g}",
             span=f"reader's last byte → unlock frame's first byte, {len(taps.to_frame)} taps, by the rig's record",
             goal=1.0, at_least=False,
         ),
