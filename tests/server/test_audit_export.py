@@ -14,13 +14,14 @@ from typer.testing import CliRunner, Result
 from cubbyhole.cli.audit import audit
 from cubbyhole.domain import events as ev
 from cubbyhole.protocol.export import ReceiptRecord, decode_record, encode_record
+from cubbyhole.protocol.journal import LineError, decode_line
 from cubbyhole.protocol.signing import load_or_make, public_text
 from cubbyhole.protocol.verify import Verdict, verify
 from cubbyhole.server.audit.export import LINES_AT_ONCE, NoSuchBank, export_journal, receipts
 from cubbyhole.server.directory.rows import people_by_name, person_row
 from cubbyhole.server.keys import SealingKey
 from cubbyhole.server.people.commands import add_person
-from cubbyhole.server.persistence.tables import people, server_audit
+from cubbyhole.server.persistence.tables import events, people, server_audit
 from cubbyhole.server.persistence.unit import Store
 from tests.server.hand import HandBank
 
@@ -115,6 +116,16 @@ def test_identities_are_in_it_only_when_asked_for_and_only_as_they_were_bound(
     assert verdict_on(records, key, kept(store)).ok
     swapped = [*records[:-1], records[-1].replace(b"Ada Okafor", b"Eva Okafor")]
     assert "swapped" in verdict_on(swapped, key, []).why
+
+
+def test_a_line_that_cannot_be_exported_as_text_is_no_journal_line(bank: HandBank, store: Store) -> None:
+    with store.read() as connection:
+        raw = bytes(
+            connection.execute(select(events.c.line).where(events.c.type == "door.opened")).scalars().first() or b""
+        )
+    assert decode_line(raw).type == "door.opened"
+    with pytest.raises(LineError):
+        decode_line(raw[:-1] + b',"more":"\xff"}')
 
 
 def test_a_bank_that_is_not_there_is_named(store: Store, bank: HandBank, key: Ed25519PrivateKey) -> None:
