@@ -1,0 +1,1 @@
+"""Tests against a whole running house: server, nats-server, controllers and simulated hardware as real processes."""
