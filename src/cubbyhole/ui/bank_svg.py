@@ -82,7 +82,8 @@ def draw(bank: BankShape, words: Words, *, quiet: bool = False, selected: str | 
             first = False
     attributes: dict[str, object] = {
         "viewBox": f"0 0 {_n(total_w)} {_n(total_h)}", "data-width": total_w, "data-lod": "full", "role": "group",
-        "aria-label": words.t("bank.picture", bank=bank["id"], label=bank["label"]), "data-quiet": "" if quiet else None,
+        "aria-label": words.t("bank.picture", bank=bank["id"], label=bank["label"]),
+        "data-quiet": "" if quiet else None,
     }  # fmt: skip
     over = _tag("g", "swings", *swings, **{"aria-hidden": "true"})
     return Markup(_tag("svg", "bank", *parts, over, **attributes))
