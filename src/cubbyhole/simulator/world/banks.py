@@ -218,8 +218,9 @@ class BankScene:
         """Start the controller; a disk that is too full, or a first start without the server, is tried again later."""
         if machine is not self.machine or machine.alive:
             return
-        resume = self.world.office.resume(self.bank) if machine.disk.load() is None else None
-        if machine.disk.load() is None and resume is None:
+        begins = not machine.disk.has_lines
+        resume = self.world.office.resume(self.bank) if begins else None
+        if begins and resume is None:
             self.world.kernel.after(2_000, self.power_on, machine)
             return
 

@@ -155,6 +155,10 @@ class WorldDisk:
                 found.append(Head(self._base + at + 1, line_hash.hex(), signature))
         return found
 
+    @property
+    def has_lines(self) -> bool:
+        return self._epoch is not None and self._base + len(self._lines) > 0
+
     # -- what the world does to it ------------------------------------------------------------------------------
 
     def lose_unsynced(self) -> int:
