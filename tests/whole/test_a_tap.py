@@ -5,6 +5,8 @@ Each test has people and lockers of its own: the house is shared.
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 import urllib.error
 from typing import Any
@@ -170,6 +172,21 @@ def test_a_killed_controller_comes_back_with_what_it_knew(house: House) -> None:
     assert controller_pid(house, "A") != first
     assert at_the_bank(house, "A")[: len(known)] == known
     open_by_tap(house, "A", "07", worker)
+
+
+def test_a_badge_held_against_a_dead_controller_opens_nothing_when_it_comes_back(house: House) -> None:
+    worker = house.staff[10]
+    open_by_tap(house, "A", "08", worker)
+    pid, line = controller_pid(house, "A"), last_line(house, "A")
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    eventually(lambda: controller_pid(house, "A") is None, "the controller to be gone")
+    had = len(pulses(house, "A"))
+    tap(house, "A", "08", worker)
+    house.sim("power", bank="A", act="on")
+    eventually(lambda: of_type(at_the_bank(house, "A", line), "contact.restored"), "the controller to come back")
+    open_by_tap(house, "A", "08", worker)
+    assert len(pulses(house, "A")) == had + 1
 
 
 def test_a_replaced_controller_goes_on_where_the_server_was(house: House) -> None:
