@@ -145,7 +145,7 @@ class Server:
         )
         auth = Auth(store, pool, always_secure=settings.base_url.startswith("https:"))
         self._stack.callback(auth.close)
-        await self._web(self.services, auth)
+        await self._web(self.services, auth, hub)
         return self.services
 
     async def _fabric(self, authority: authorities.Authority, keys: fabric_keys.FabricKeys) -> tuple[Endpoint, str]:
@@ -174,7 +174,7 @@ class Server:
         path.write_text(json.dumps({"port": port}))
         return port
 
-    async def _web(self, services: Services, auth: Auth) -> None:
+    async def _web(self, services: Services, auth: Auth, hub: Hub) -> None:
         renderer = None
         try:
             renderer = Renderer()
@@ -193,6 +193,7 @@ class Server:
 
         async def end() -> None:
             server.should_exit = True
+            hub.close()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
             listening.close()

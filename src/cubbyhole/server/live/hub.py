@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
 QUEUE_MOST = 128
@@ -28,11 +28,12 @@ class Moved:
 
 @dataclass(slots=True, eq=False)
 class Watcher:
-    """One open page. ``overflown`` is set where it has missed something."""
+    """One open page. ``overflown`` is set where it has missed something, ``ended`` where the server stops."""
 
     banks: frozenset[str] | None
     queue: asyncio.Queue[Moved] = field(default_factory=lambda: asyncio.Queue(QUEUE_MOST))
     overflown: bool = False
+    ended: bool = False
 
 
 class Hub:
@@ -57,6 +58,13 @@ class Hub:
             yield watcher
         finally:
             self._watchers.discard(watcher)
+
+    def close(self) -> None:
+        """End every stream; a browser that comes back finds the next server."""
+        for watcher in self._watchers:
+            watcher.ended = True
+            with suppress(asyncio.QueueFull):
+                watcher.queue.put_nowait(Moved(""))
 
     @property
     def watchers(self) -> int:

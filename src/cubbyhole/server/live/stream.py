@@ -39,6 +39,8 @@ class LiveFeed:
             yield message
             while True:
                 moved = await self._next(watcher)
+                if watcher.ended:
+                    return
                 if watcher.overflown:
                     yield _message("reset", None, {})
                     return
