@@ -6,9 +6,11 @@ it is not, so a failure prints the journal and the record. CUBBYHOLE_TRUTH_ROUND
 
 from __future__ import annotations
 
+import http.client
 import os
 import random
 import signal
+import threading
 import time
 import urllib.error
 from collections import Counter
@@ -69,7 +71,7 @@ class Day:
         except urllib.error.HTTPError as refused:
             refused.close()
             self.done[f"command {refused.code}"] += 1
-        except OSError:
+        except (OSError, http.client.HTTPException):
             self.done["command without server"] += 1
 
     def somebody_comes(self, bank: str) -> None:
@@ -85,14 +87,18 @@ class Day:
         self.quiet(bank)
 
     def trouble(self, kind: str) -> None:
-        """Somebody taps, and at a random moment of what follows the trouble strikes."""
+        """Somebody taps or asks the desk, and at a random moment of what follows the trouble strikes."""
         bank = self.dice.choice(BANKS)
         if self.dice.random() < 0.75:  # else it may strike while the bank still gets up from the last one
             eventually(lambda: self.is_awake(bank), f"bank {bank} to be awake")
         if kind == "bad link":
             self.bad_link(bank)
             return
-        self.somebody_taps(bank)
+        asking = threading.Thread(target=self.the_desk_opens, args=(bank,))
+        if self.dice.random() < 0.3:
+            asking.start()
+        else:
+            self.somebody_taps(bank)
         time.sleep(self.dice.uniform(0.0, 0.2))
         self.done[kind] += 1
         match kind:
@@ -119,6 +125,8 @@ class Day:
                 for other in BANKS:
                     self.somebody_taps(other)
                 self.house.start_server()
+        if asking.ident is not None:
+            asking.join()
 
     def power_on(self, bank: str) -> None:
         self.polled[bank] = polls(self.house, bank)
