@@ -140,14 +140,20 @@ class BankScene:
         contents = (Contents.RETRIEVE, Contents.CHECK, Contents.RELEASE)[index % 3]
         most = 2 if self.shared_reader else 1
         hours = (2, 5) if index % 3 == 1 else (72, 720)
+        names = [f"{self.bank}-{number}" for number in numbers]
+        one = ScopeKind.LOCKER
         rules = [
-            Rule(rule="base", title="All", max_lockers=most, contents=contents, give_offline_h=hours[0], open_offline_h=hours[1]),
-            Rule(rule="staff", title="Staff", scope=ScopeKind.LOCKER, scope_value=f"{self.bank}-{numbers[-1]}", only_groups=("staff",)),
-            Rule(rule="fixed", title="Fixed", scope=ScopeKind.LOCKER, scope_value=f"{self.bank}-{numbers[2]}", mode=Mode.PERMANENT),
-            Rule(rule="near", title="Only by hand", scope=ScopeKind.LOCKER, scope_value=f"{self.bank}-{numbers[1]}", remote_open=False),
+            Rule(
+                rule="base", title="All", max_lockers=most, contents=contents, give_offline_h=hours[0],
+                open_offline_h=hours[1],
+            ),
+            Rule(rule="staff", title="Staff", scope=one, scope_value=names[-1], only_groups=("staff",)),
+            Rule(rule="fixed", title="Fixed", scope=one, scope_value=names[2], mode=Mode.PERMANENT),
+            Rule(rule="near", title="Only by hand", scope=one, scope_value=names[1], remote_open=False),
         ]  # fmt: skip
         if self.shared_reader:
-            rules.append(Rule(rule="crew", title="Crew", scope=ScopeKind.LOCKER, scope_value=f"{self.bank}-{numbers[0]}", only_groups=("crew",)))
+            crew = Rule(rule="crew", title="Crew", scope=one, scope_value=names[0], only_groups=("crew",))
+            rules.append(crew)
         return list(rules)
 
     # -- what people see ----------------------------------------------------------------------------------------
@@ -185,7 +191,8 @@ class BankScene:
     def _new_machine(self) -> None:
         w, chance = self.world, self.chance
         synced = self.index % 2 == 0
-        clock = MachineClock(w.kernel, chance.uniform(-80, 80), synced)
+        ppm = 1_500.0 if self.index % 4 == 1 else chance.uniform(-80, 80)  # some quartzes are that bad
+        clock = MachineClock(w.kernel, ppm, synced)
         if not synced:
             w.coverage.fault("clock_drift")
         disk = WorldDisk(self.bank, lambda epoch, first, lines: w.witness.durable(self.bank, epoch, first, lines))
@@ -227,8 +234,10 @@ class BankScene:
         def started() -> ev.EpochStarted:
             assert resume is not None
             return ev.EpochStarted(
-                controller=machine.controller, journal_key=public_text(machine.key), previous_epoch=resume.previous_epoch,
-                previous_seq=resume.previous_seq, previous_hash=resume.previous_hash, assignments=tuple(resume.assignments),
+                controller=machine.controller, journal_key=public_text(machine.key),
+                previous_epoch=resume.previous_epoch, previous_seq=resume.previous_seq,
+
+                previous_hash=resume.previous_hash, assignments=tuple(resume.assignments),
                 disabled=tuple(resume.disabled), answered=tuple(resume.answered), standing=resume.standing,
             )  # fmt: skip
 

@@ -79,9 +79,20 @@ def _mutate(seeds: int, as_json: bool) -> int:
         survived += found.caught_by is None
         if as_json:
             typer.echo(
-                json.dumps({"mutation": found.name, "invariant": found.invariant, "caught_by": found.caught_by, "seeds": found.seeds})
+                json.dumps(
+                    {
+                        "mutation": found.name,
+                        "invariant": found.invariant,
+                        "caught_by": found.caught_by,
+                        "seeds": found.seeds,
+                    }
+                )
             )
         else:
-            how = f"caught by {found.caught_by!r} after {found.seeds} seeds" if found.caught_by else f"SURVIVED {found.seeds} seeds"
+            how = (
+                f"caught by {found.caught_by!r} after {found.seeds} seeds"
+                if found.caught_by
+                else f"SURVIVED {found.seeds} seeds"
+            )
             typer.echo(f"{found.invariant} | {found.name}: {how}")
     return 1 if survived else 0

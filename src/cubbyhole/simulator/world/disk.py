@@ -32,7 +32,7 @@ class WorldDisk:
         self._bank, self._durable = bank, durable
         self.full = False
         self.cut: Literal["before", "after"] | None = None  # the power goes inside the next commit
-        self.commits = 0
+        self.commits = self.refused = 0
         self._room = 0
         self._reserve = True
         self._epoch: str | None = None
@@ -90,6 +90,7 @@ class WorldDisk:
             raise PowerLost
         if self.full:
             if self._room <= 0:
+                self.refused += 1
                 raise StoreFull("the disk is full")
             self._room -= 1
         if epoch != self._epoch or first != self._base + len(self._lines) + 1:
@@ -162,7 +163,7 @@ class WorldDisk:
     # -- what the world does to it ------------------------------------------------------------------------------
 
     def lose_unsynced(self) -> int:
-        """The power went: what was written without a sync is gone. Returns what the next start takes as acknowledged."""
+        """The power went, and with it what was written without a sync. Returns what counts as acknowledged now."""
         self._acked = self._acked_synced
         self.cut = None
         return self._acked

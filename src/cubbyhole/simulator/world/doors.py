@@ -1,4 +1,4 @@
-"""Doors as things: a latch, a spring, a board's channel. What happens here is the truth that journals are held against."""
+"""Doors as things: a latch, a spring, a board's channel. This is the truth that journals are held against."""
 
 from __future__ import annotations
 

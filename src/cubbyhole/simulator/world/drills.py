@@ -15,10 +15,19 @@ class Drills:
 
     def __init__(self, world: World, scenes: list[BankScene], days: int, often: float) -> None:
         self._world, self._chance = world, random.Random(world.chance.getrandbits(64))
-        drills = (self._cable_of_the_boards, self._second_locker, self._open_before_the_pulse, self._levered, self._odd_command,
-            self._order_on_slow_disk, self._visitor_in_doubt)
+        drills = (
+            self._cable_of_the_boards,
+            self._second_locker,
+            self._open_before_the_pulse,
+            self._levered,
+            self._odd_command,
+            self._order_on_slow_disk,
+            self._visitor_in_doubt,
+        )
         for day in range(days):
             for scene in scenes:
+                if self._chance.random() < 0.3 * often:
+                    world.kernel.after(day * DAY_MS + 18 * HOUR_MS + HOUR_MS // 4, self._doubt_over_midnight, scene)
                 for drill in drills:
                     if self._chance.random() < 0.5 * often:
                         when_ms = day * DAY_MS + self._chance.randint(HOUR_MS, DAY_MS - HOUR_MS)
@@ -143,3 +152,17 @@ class Drills:
         for at, human in enumerate(visitors):
             self._world.kernel.after(5_000 + at * 2_000, self._tap, s, self._chance.choice(list(s.doors)), human)
         self._world.kernel.after(MINUTE_MS, mend)
+
+    def _doubt_over_midnight(self, s: BankScene) -> None:
+        """A controller without a time source starts before midnight and reaches the server only after it."""
+        if s.machine.clock.synced or not s.machine.alive:
+            return
+        s.wire.turn(Weather.CUT)
+        s.machine.die()
+
+        def mend() -> None:
+            s.wire.turn(Weather.GOOD)
+            s.check_contact()
+            s.talk.alert()
+
+        self._world.kernel.after(2 * HOUR_MS + HOUR_MS // 2, mend)

@@ -43,7 +43,10 @@ class Faults:
         chance = self._chance
         some = self._some
         some(0.6, lambda: self._weather(s, Weather.LOSSY, chance.randint(20 * MINUTE_MS, 3 * HOUR_MS)))
-        some(0.7, lambda: self._weather(s, Weather.CUT, chance.choice((9_000, 4 * MINUTE_MS, 90 * MINUTE_MS, 8 * HOUR_MS))))
+        some(
+            0.7,
+            lambda: self._weather(s, Weather.CUT, chance.choice((9_000, 4 * MINUTE_MS, 90 * MINUTE_MS, 8 * HOUR_MS))),
+        )
         some(0.4, lambda: self._power(s, "idle"))
         some(0.4, lambda: self._power(s, "before_commit"))
         some(0.4, lambda: self._power(s, "after_commit"))
@@ -71,6 +74,8 @@ class Faults:
         s.wire.turn(weather)
         s.check_contact()
         s.talk.alert()
+        human, number = self._chance.choice(s.crowd.humans), self._chance.choice(list(s.doors))
+        self._world.kernel.after(for_ms - 400, s.tap, None if s.shared_reader else number, human.badge, human)
         self._world.kernel.after(for_ms, self._clear, s)
 
     def _clear(self, s: BankScene) -> None:
@@ -109,7 +114,13 @@ class Faults:
         raw = [bytes(part) for part in batch.lines]
         raw[-1] = raw[-1].replace(b'"sync":true', b'"sync":false') if b'"sync":true' in raw[-1] else raw[-1] + b" "
         office.receive(
-            m.Events(bank=batch.bank, epoch=batch.epoch, first=batch.first, lines=[msgspec.Raw(x) for x in raw], heads=batch.heads)
+            m.Events(
+                bank=batch.bank,
+                epoch=batch.epoch,
+                first=batch.first,
+                lines=[msgspec.Raw(x) for x in raw],
+                heads=batch.heads,
+            )
         )
         # The bank goes on; its view stands still until an owner has enrolled a controller again.
         self._world.kernel.after(self._chance.randint(HOUR_MS // 4, 2 * HOUR_MS), s.replace)

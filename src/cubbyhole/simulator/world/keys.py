@@ -12,37 +12,38 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import cast
 
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from cubbyhole.edge import core
 from cubbyhole.server.banks import receive
 
 
 class _Public:
     def __init__(self, raw: bytes) -> None:
-        self._raw = raw
+        self.raw = raw
 
     def public_bytes(self, *_: object) -> bytes:
-        return self._raw
-
-    def verify(self, signature: bytes, text: bytes) -> None:
-        if signature != _sign(self._raw, text):
-            raise InvalidSignature
+        return self.raw
 
 
 class _Private:
     def __init__(self, raw: bytes) -> None:
-        self._raw = raw
+        self.raw = raw
 
     def public_key(self) -> _Public:
-        return _Public(self._raw)
-
-    def sign(self, text: bytes) -> bytes:
-        return _sign(self._raw, text)
+        return _Public(self.raw)
 
 
-def _sign(raw: bytes, text: bytes) -> bytes:
-    return hashlib.blake2b(text, key=raw, digest_size=64).digest()
+def _digest(raw: bytes, text: bytes) -> str:
+    return base64.b64encode(hashlib.blake2b(text, key=raw, digest_size=64).digest()).decode()
+
+
+def _sign_text(key: Ed25519PrivateKey, text: bytes) -> str:
+    return _digest(cast(_Private, key).raw, text)
+
+
+def _is_signed(public: Ed25519PublicKey, text: bytes, signature: str) -> bool:
+    return signature == _digest(cast(_Public, public).raw, text)
 
 
 def make_key(seed: bytes, real: bool) -> Ed25519PrivateKey:
@@ -60,9 +61,17 @@ def cheap_signatures(real: bool) -> Iterator[None]:
     if real:
         yield
         return
-    before = receive.parse_public
-    receive.parse_public = _parse
+    # By name in the modules that look them up: nothing of theirs is imported for others.
+    places = (
+        (vars(receive), "parse_public", _parse),
+        (vars(receive), "is_signed", _is_signed),
+        (vars(core), "sign", _sign_text),
+    )
+    before = [(names, name, names[name]) for names, name, _ in places]
     try:
+        for names, name, cheap in places:
+            names[name] = cheap
         yield
     finally:
-        receive.parse_public = before
+        for names, name, real_one in before:
+            names[name] = real_one

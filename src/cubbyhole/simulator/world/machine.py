@@ -1,4 +1,4 @@
-"""A bank's controller in the world: the real core, store contract and uplink rules; queues, slots and polls around them.
+"""A bank's controller in the world: the real core and uplink rules; queues, slots and polls around them.
 
 What `edge.runner`, `edge.bank` and `edge.bus` do with threads and tasks is done here with virtual time, in the same
 order: one group at a time, effects after the commit, one pulse per supply, a frame at most once.
@@ -134,7 +134,7 @@ class Machine:
         queue = self._queue
         while queue and self.alive:
             group = [queue.popleft() for _ in range(min(len(queue), GROUP_MOST))]
-            before = self.disk.commits
+            before, refused = self.disk.commits, self.disk.refused
             try:
                 effects = self.core.handle(group)
             except PowerLost:
@@ -145,6 +145,9 @@ class Machine:
             except Exception as error:
                 text = f"bank {self.settings.bank}: an error escaped the core on {group!r:.300}: {error!r}"
                 raise Violated("10 errors stay where they are", text) from error
+            if self.disk.refused != refused:
+                for checker in self.witness.checkers:
+                    checker.refused(self.settings.bank)
             if self.disk.commits == before:
                 self._deliver(effects)
                 continue

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from cubbyhole.domain import decide, ending, standing
+from cubbyhole.domain import chain, decide, ending, standing
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, LockerState
 from cubbyhole.domain.decide import Denied, Granted, Tap
@@ -20,6 +20,7 @@ from cubbyhole.edge import inputs as io
 from cubbyhole.edge.clock import ClockJudge
 from cubbyhole.edge.core import BankCore
 from cubbyhole.edge.uplink import Uplink
+from cubbyhole.protocol import journal
 from cubbyhole.protocol import messages as m
 from cubbyhole.server.banks import receive
 from cubbyhole.server.directory.calendar import calendar_for
@@ -141,7 +142,12 @@ def one_more_than_allowed() -> list[Patch]:
 
 def every_badge_opens() -> list[Patch]:
     def change(bank: BankState, tap: Tap, mint: Callable[[str], str], made: Any) -> Any:
-        if not isinstance(made, Denied) or made.reason is not Reason.TAKEN or made.locker is None or made.person is None:
+        if (
+            not isinstance(made, Denied)
+            or made.reason is not Reason.TAKEN
+            or made.locker is None
+            or made.person is None
+        ):
             return made
         held, grant = bank.lockers[made.locker].assignment, mint("g")
         name = held.assignment if held is not None else None
@@ -180,7 +186,7 @@ def command_opens_beside() -> list[Patch]:
 
 
 def command_done_twice() -> list[Patch]:
-    real = edge.decide_open
+    real = decide.decide_open
 
     def variant(*args: Any) -> Any:
         made = real(*args)
@@ -263,7 +269,7 @@ def batch_without_last() -> list[Patch]:
 
 
 def lines_not_chained() -> list[Patch]:
-    real = edge.link
+    real = chain.link
     return [(edge, "link", lambda previous, line: real(bytes(32), line))]
 
 
@@ -271,7 +277,7 @@ def lines_not_chained() -> list[Patch]:
 
 
 def _snapshot_variant(spoil: Callable[[BankState], None]) -> list[Patch]:
-    real = receive.decode_state
+    real = journal.decode_state
 
     def variant(raw: bytes) -> BankState:
         state = real(raw)
@@ -468,5 +474,3 @@ def garbage_breaks() -> list[Patch]:
         return msgspec.json.decode(payload, type=kind)
 
     return [(m, "decode", variant)]
-
-

@@ -198,8 +198,8 @@ class Office:
         r = self.banks[batch.bank]
         known = Known(
             bank=r.bank, controller=r.controller, journal_key=r.journal_key, epoch=r.epoch, last_seq=r.last_seq,
-            last_hash=r.last_hash, state=r.encoded, past_epochs=frozenset(r.past), quarantined_under=r.quarantined_under,
-            hashes=r.hashes,
+            last_hash=r.last_hash, state=r.encoded, past_epochs=frozenset(r.past),
+            quarantined_under=r.quarantined_under, hashes=r.hashes,
         )  # fmt: skip
         verdict = judge(known, batch)
         if isinstance(verdict, Accepted):
@@ -236,11 +236,14 @@ class Office:
             for number, s in r.state.lockers.items() if s.assignment is not None
         ]  # fmt: skip
         disabled = [
-            Disabled(locker=n, reason=s.out_of_service) for n, s in r.state.lockers.items() if s.out_of_service is not None
+            Disabled(locker=n, reason=s.out_of_service)
+            for n, s in r.state.lockers.items()
+            if s.out_of_service is not None
         ]
         return m.ResumeReply(
-            previous_epoch=r.epoch or None, previous_seq=r.last_seq, previous_hash=r.last_hash.hex() if r.epoch else None,
-            assignments=assigned, disabled=disabled, answered=list(r.state.answered.values()), standing=r.state.standing,
+            previous_epoch=r.epoch or None, previous_seq=r.last_seq,
+            previous_hash=r.last_hash.hex() if r.epoch else None, assignments=assigned, disabled=disabled,
+            answered=list(r.state.answered.values()), standing=r.state.standing,
         )  # fmt: skip
 
     # -- commands -----------------------------------------------------------------------------------------------
@@ -258,7 +261,12 @@ class Office:
             return None
         claim = m.decode(m.Claim, payload)
         live = self.live.get(claim.command)
-        if live is None or live.claimed or self.kernel.now_ms > live.issued.deadline_ms or live.issued.bank != claim.bank:
+        if (
+            live is None
+            or live.claimed
+            or self.kernel.now_ms > live.issued.deadline_ms
+            or live.issued.bank != claim.bank
+        ):
             return m.encode(m.ClaimReply(go=False, why="late"))
         live.claimed = True
         return m.encode(m.ClaimReply(go=True))
@@ -278,9 +286,7 @@ class Office:
                 not_after_ms=not_after_ms, needs_directory=needs, assignment=assignment,
             )
         )  # fmt: skip
-        self.issued(
-            CommandIssued(command, bank, kind, locker, actor, not_after_ms, ordinal, assignment, person, needs)
-        )
+        self.issued(CommandIssued(command, bank, kind, locker, actor, not_after_ms, ordinal, assignment, person, needs))
         self._coverage.fault("standing_command")
         self._nudge(bank, 10)
 

@@ -103,7 +103,11 @@ class Crowd:
             self._try(human, human.locker, lambda said: self._entered(human, said, attempt))
             return
         green = self.scene.green()
-        pick = self.chance.choice(green) if green and self.chance.random() < 0.85 else self.chance.choice(list(self.scene.doors))
+        pick = (
+            self.chance.choice(green)
+            if green and self.chance.random() < 0.85
+            else self.chance.choice(list(self.scene.doors))
+        )
         self._try(human, pick, lambda said: self._entered(human, said, attempt))
 
     def _entered(self, human: Human, said: io.Said, attempt: int) -> None:
@@ -164,7 +168,9 @@ class Crowd:
 
     def _tap(self, number: str | None, badge: str, human: Human | None, age_ms: int = 0) -> io.TapSeen | None:
         self.taps += 1
-        return self.scene.tap(None if self.scene.shared_reader and number in self.scene.doors else number, badge, human, age_ms)
+        return self.scene.tap(
+            None if self.scene.shared_reader and number in self.scene.doors else number, badge, human, age_ms
+        )
 
     def _try(self, human: Human, number: str, told: Told) -> None:
         tap = self._tap(number, human.badge, human)

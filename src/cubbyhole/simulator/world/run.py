@@ -19,6 +19,7 @@ from cubbyhole.simulator.world.office import Office
 from cubbyhole.simulator.world.wire import Weather
 from cubbyhole.simulator.world.witness import Violated, Witness
 
+PACES_MS = (20, 2_000, 20_000, 60_000, 120_000)  # how long a bank gathers lines before it sends a batch
 DST_SUNDAYS = ((2026, 3, 29), (2026, 10, 25))
 
 
@@ -82,15 +83,16 @@ def run(plan: Plan, coverage: Coverage) -> Report:
 def _live(plan: Plan, world: World) -> None:
     kernel, witness = world.kernel, world.witness
     scenes = [
-        BankScene(world, chr(65 + n % 26) + (str(n // 26) if n >= 26 else ""), n, plan.people, world.chance.choice((20, 2_000, 20_000, 60_000, 120_000)))
+        BankScene(world, f"{chr(65 + n % 26)}{n // 26 or ''}", n, plan.people, world.chance.choice(PACES_MS))
         for n in range(plan.banks)
-    ]  # fmt: skip
+    ]
     for checker in all_checkers(world, scenes):
         witness.add(checker)
-    world.office.committed = lambda record, verdict: [c.committed(record, verdict) for c in witness.checkers]  # type: ignore[func-returns-value]
-    world.office.suspected = lambda record, why: [c.suspected(record, why) for c in witness.checkers]  # type: ignore[func-returns-value]
-    world.office.issued = lambda issued: [c.issued(issued) for c in witness.checkers]  # type: ignore[func-returns-value]
-    world.office.directory_committed = lambda b, v, r, d: [c.directory(b, v, r) for c in witness.checkers]  # type: ignore[func-returns-value]
+    office = world.office
+    office.committed = witness.committed
+    office.suspected = witness.suspected
+    office.issued = witness.issued
+    office.directory_committed = witness.directory
     for scene in scenes:
         scene.build()
         kernel.after(scene.index * 50, scene.power_on, scene.machine)

@@ -127,7 +127,11 @@ class Talk:
 
         self._ask(self.office.serve_beat, beat, answered, silent, 2_000)
         lag = core.directory.version < len(self.office.banks[state.bank].editions)
-        quick = self._kernel.now_ms < self._alert_until_ms or state.clock_in_doubt or (lag and state.contact_lost_ms is None)
+        quick = (
+            self._kernel.now_ms < self._alert_until_ms
+            or state.clock_in_doubt
+            or (lag and state.contact_lost_ms is None)
+        )
         self._quiet = not quick
         self._kernel.after(BEAT_MS if quick else QUIET_BEAT_MS, self._beat, life, beating)
 

@@ -43,7 +43,9 @@ class Wire:
                 return
             if draw < 0.20:
                 self._coverage.fault("duplicate")
-                self._kernel.after(delay_ms + self._chance.randint(1, 3_000), self._arrive, deliver, payload, self._cuts)
+                self._kernel.after(
+                    delay_ms + self._chance.randint(1, 3_000), self._arrive, deliver, payload, self._cuts
+                )
             if draw < 0.40:
                 self._coverage.fault("reorder")
                 delay_ms += self._chance.randint(50, 2_500)

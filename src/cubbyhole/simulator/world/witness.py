@@ -1,4 +1,4 @@
-"""Who sees everything: durable lines, pulses, taps, what the server committed. Checkers listen here and nowhere else."""
+"""Who sees everything: durable lines, pulses, taps, what the server committed. Checkers listen here only."""
 
 from __future__ import annotations
 
@@ -94,6 +94,7 @@ class Checker:
     def pulse(self, seen: PulseSeen) -> None: ...
     def tapped(self, bank: str, tap: TapSeen, owner: str | None) -> None: ...
     def decided(self, bank: str, said: Said) -> None: ...
+    def refused(self, bank: str) -> None: ...
     def issued(self, command: CommandIssued) -> None: ...
     def committed(self, record: BankRecord, verdict: Accepted) -> None: ...
     def suspected(self, record: BankRecord, why: str) -> None: ...
@@ -153,3 +154,19 @@ class Witness:
     def finished(self) -> None:
         for checker in self.checkers:
             checker.finished()
+
+    def committed(self, record: BankRecord, verdict: Accepted) -> None:
+        for checker in self.checkers:
+            checker.committed(record, verdict)
+
+    def suspected(self, record: BankRecord, why: str) -> None:
+        for checker in self.checkers:
+            checker.suspected(record, why)
+
+    def issued(self, command: CommandIssued) -> None:
+        for checker in self.checkers:
+            checker.issued(command)
+
+    def directory(self, bank: str, version: int, rows: Iterable[Row], deletes: Iterable[str]) -> None:
+        for checker in self.checkers:
+            checker.directory(bank, version, rows)

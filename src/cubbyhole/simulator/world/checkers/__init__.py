@@ -1,4 +1,4 @@
-"""One checker per line of "What must always hold"; they listen to the witness and share no code with what they judge."""
+"""One checker per line of "What must always hold"; independent of the code that they judge."""
 
 from __future__ import annotations
 

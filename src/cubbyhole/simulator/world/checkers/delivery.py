@@ -41,7 +41,8 @@ class Delivery(Checker):
                 self.fail(f"the server committed line {new.line.seq} of {bank}, which the bank never wrote")
             wrote = waiting.popleft()
             if wrote.seq != new.line.seq or wrote.raw != new.raw:
-                self.fail(f"the server committed {new.raw[:200]!r} as line {new.line.seq} of {bank}; the bank wrote {wrote.raw[:200]!r}")
+                ours, theirs = wrote.raw[:200], new.raw[:200]
+                self.fail(f"the server committed {theirs!r} as line {new.line.seq} of {bank}; the bank wrote {ours!r}")
             self._server_at[bank] = (new.line.epoch, new.line.seq)
             for checker in self._witness.checkers:
                 checker.server_line(wrote)

@@ -15,7 +15,11 @@ from cubbyhole.simulator.world.witness import Checker, LineSeen
 
 CLOCK_MS = 70_000  # how wrong a clock that nobody doubts may be
 
-AT_START = ("epoch.started", "boot.started", "clock.doubted")  # written before a controller that has just started has judged its clock
+AT_START = (
+    "epoch.started",
+    "boot.started",
+    "clock.doubted",
+)  # written before a controller that has just started has judged its clock
 
 
 @lru_cache(maxsize=4096)
@@ -49,7 +53,8 @@ class Ends(Checker):
 
     def lines(self) -> dict[str, Callable[[LineSeen], None]]:
         return {
-            "*": self._any, "epoch.started": self._epoch, "clock.doubted": self._doubted, "clock.trusted": self._trusted,
+            "*": self._any, "epoch.started": self._epoch, "clock.doubted": self._doubted,
+            "clock.trusted": self._trusted,
             "assignment.started": self._started, "assignment.timed": self._timed, "assignment.ended": self._ended,
             "access.granted": self._granted,
         }  # fmt: skip
@@ -60,7 +65,8 @@ class Ends(Checker):
             self.fail(f"the time of {line.bank} ran back by {b.at_ms - line.at_ms} ms at line {line.seq}")
         b.at_ms = line.at_ms
         if not b.doubt and line.type not in AT_START and abs(line.at_ms - line.true_ms) > CLOCK_MS:
-            self.fail(f"{line.bank} writes line {line.seq} ({line.type}) {line.at_ms - line.true_ms} ms off and doubts nothing")
+            off_ms = line.at_ms - line.true_ms
+            self.fail(f"{line.bank} writes line {line.seq} ({line.type}) {off_ms} ms off and doubts nothing")
 
     def _epoch(self, line: LineSeen) -> None:
         windows = self._banks[line.bank].windows
@@ -88,8 +94,9 @@ class Ends(Checker):
         self._is_midnight(line, line.fields["ends_ms"])
 
     def _is_midnight(self, line: LineSeen, ends_ms: int | None) -> None:
-        if ends_ms != _midnight_after(line.at_ms // HOUR_MS):
-            self.fail(f"{line.bank} ends a day locker at {ends_ms}; the next local midnight is {_midnight_after(line.at_ms // HOUR_MS)}")
+        midnight = _midnight_after(line.at_ms // HOUR_MS)
+        if ends_ms != midnight:
+            self.fail(f"{line.bank} ends a day locker at {ends_ms}; the next local midnight is {midnight}")
 
     def _ended(self, line: LineSeen) -> None:
         b = self._banks[line.bank]
@@ -108,14 +115,18 @@ class Ends(Checker):
             return
         ends_ms = b.ends.get(line.fields["assignment"] or "")
         if ends_ms is not None and not b.doubt and line.true_ms > ends_ms + CLOCK_MS:
-            self.fail(f"{line.bank} opened {line.fields['locker']} {line.true_ms - ends_ms} ms after the assignment's end")
+            self.fail(
+                f"{line.bank} opened {line.fields['locker']} {line.true_ms - ends_ms} ms after the assignment's end"
+            )
         window = b.windows.get(person)
         if window is None:
             return
         if b.doubt:
             self.fail(f"{line.bank} let the visitor {person} in while it doubted its clock")
         first, last = window
-        if (first is not None and line.true_ms < first - CLOCK_MS) or (last is not None and line.true_ms > last + CLOCK_MS):
+        if (first is not None and line.true_ms < first - CLOCK_MS) or (
+            last is not None and line.true_ms > last + CLOCK_MS
+        ):
             self.fail(f"{line.bank} let the visitor {person} in outside of {window}")
 
     def finished(self) -> None:

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from cubbyhole.domain.decide import Denied
-from cubbyhole.edge.inputs import Said
 from cubbyhole.simulator.world.banks import BankScene, World
 from cubbyhole.simulator.world.witness import Checker, LineSeen, PulseSeen
 
 PATIENCE_MS = 6_000
+COUNTED_MS = 3_600_000
 NEEDS_NONE = ("not_sent", "late")  # and where it was open already before the pulse, none follows
 
 
@@ -58,7 +57,9 @@ class Grants(Checker):
         if grant.boot != seen.boot:
             self.fail(f"a pulse at {where} for a grant from before a restart")
         if seen.true_ms - grant.true_ms > PATIENCE_MS:
-            self.fail(f"a pulse at {where} {seen.true_ms - grant.true_ms} ms after its grant; nobody stands there any more")
+            self.fail(
+                f"a pulse at {where} {seen.true_ms - grant.true_ms} ms after its grant; nobody stands there any more"
+            )
         grant.pulses += 1
 
     def _settled(self, line: LineSeen) -> None:
@@ -76,16 +77,22 @@ class Grants(Checker):
 
     # A disk that refused commits must say later what it lost.
 
-    def decided(self, bank: str, said: Said) -> None:
-        if isinstance(said.decision, Denied) and said.decision.reason == "disk_full":
-            self._owes_count.setdefault(bank, self.kernel.now_ms)
+    def refused(self, bank: str) -> None:
+        if bank not in self._owes_count:
+            self._owes_count[bank] = self.kernel.now_ms
+            self.kernel.after(COUNTED_MS, self._must_have_counted, bank, self.kernel.now_ms)
+
+    def _must_have_counted(self, bank: str, since_ms: int) -> None:
+        machine = next(s.machine for s in self._scenes if s.bank == bank)
+        if self._owes_count.get(bank) == since_ms and machine.alive and not machine.disk.full:
+            self.fail(f"the disk of {bank} refused a commit an hour ago, has room now, and no journal.lost says so")
 
     def _counted(self, line: LineSeen) -> None:
         self._owes_count.pop(line.bank, None)
 
     def finished(self) -> None:
         if self._owes_count:
-            self.fail(f"a full disk denied taps and no journal.lost followed: {self._owes_count}")
+            self.fail(f"a full disk took no commit and no journal.lost followed: {self._owes_count}")
         closed = {s.bank: s for s in self._scenes}
         for name, grant in self._grants.items():
             scene = closed[grant.bank]

@@ -42,9 +42,9 @@ class Holders(Checker):
             "epoch.started": self._epoch, "assignment.started": self._started, "assignment.ended": self._ended,
             "assignment.timed": self._timed, "access.granted": self._granted, "locker.out_of_service": self._out,
             "locker.in_service": self._in, "locker.check_needed": self._check, "locker.checked": self._checked,
-            "occupancy.changed": self._occupancy, "door.opened": self._opens, "door.forced": self._forced, "door.closed": self._shuts,
-            "door.seen": self._door_seen, "link.lost": self._blind, "boot.started": self._boot, "clock.doubted": self._doubted,
-            "clock.trusted": self._trusted,
+            "occupancy.changed": self._occupancy, "door.opened": self._opens, "door.forced": self._forced,
+            "door.closed": self._shuts, "door.seen": self._door_seen, "link.lost": self._blind,
+            "boot.started": self._boot, "clock.doubted": self._doubted, "clock.trusted": self._trusted,
         }  # fmt: skip
 
     def _epoch(self, line: LineSeen) -> None:
@@ -73,7 +73,11 @@ class Holders(Checker):
                 self.fail(f"{where} is given to {person} although its sensor says that it is not empty")
             if number not in b.shut:
                 self.fail(f"{where} is given to {person} although its door is not known to be closed")
-            alive = [n for n, h in b.held.items() if h.person == person and (b.doubt or h.ends_ms is None or h.ends_ms > line.at_ms)]
+            alive = [
+                n
+                for n, h in b.held.items()
+                if h.person == person and (b.doubt or h.ends_ms is None or h.ends_ms > line.at_ms)
+            ]
             if len(alive) >= self._limit[line.bank]:
                 self.fail(f"{where} is given to {person} who already has {alive}")
         b.held[number] = Held(line.fields["assignment"], person, line.fields["ends_ms"])
@@ -104,7 +108,9 @@ class Holders(Checker):
         if way == "tap" and (held is None or held.person != person or held.assignment != line.fields["assignment"]):
             self.fail(f"{where} was opened by {person}'s tap; it is held by {held}")
         if way == "retrieve" and (held is not None or b.former.get(number) != person):
-            self.fail(f"{where} was opened for {person} to retrieve; held by {held}, former holder {b.former.get(number)}")
+            self.fail(
+                f"{where} was opened for {person} to retrieve; held by {held}, former holder {b.former.get(number)}"
+            )
         if way == "command" and not line.fields["reason"]:
             self.fail(f"{where} was opened outside the rules without a reason")
 
@@ -157,7 +163,9 @@ class Holders(Checker):
     def server_line(self, line: LineSeen) -> None:
         held, fields = self._at_server[line.bank], line.fields
         if line.type == "epoch.started":
-            self._at_server[line.bank] = {a["locker"]: Held(a["assignment"], a["person"], None) for a in fields["assignments"]}
+            self._at_server[line.bank] = {
+                a["locker"]: Held(a["assignment"], a["person"], None) for a in fields["assignments"]
+            }
         elif line.type == "assignment.started":
             held[fields["locker"]] = Held(fields["assignment"], fields["person"], None)
         elif line.type == "assignment.ended":

@@ -53,9 +53,13 @@ class Revocation(Checker):
             self.fail(f"{line.bank} granted {line.fields['credential']}, whose revocation it had taken over")
         since = self._witness.contact[line.bank].healthy_since_ms
         if since is not None and since <= committed_ms - 5_000 and line.true_ms > committed_ms + WITHIN_MS:
-            self.fail(f"{line.bank} granted {line.fields['credential']} {line.true_ms - committed_ms} ms after it was revoked")
+            self.fail(
+                f"{line.bank} granted {line.fields['credential']} {line.true_ms - committed_ms} ms after it was revoked"
+            )
 
     def finished(self) -> None:
         for scene in self._scenes:
             if self._applied.get(scene.bank, 0) != self._latest[scene.bank]:
-                self.fail(f"{scene.bank} stayed at directory {self._applied.get(scene.bank, 0)} of {self._latest[scene.bank]}")
+                self.fail(
+                    f"{scene.bank} stayed at directory {self._applied.get(scene.bank, 0)} of {self._latest[scene.bank]}"
+                )

@@ -81,7 +81,11 @@ class StandingCommands(Checker):
             self._hit(b, line, command)
         elif line.fields["reason"] == "late" and line.true_ms < command.deadline_ms - CLOCK_MS:
             self.fail(f"command {name} was refused as late {command.deadline_ms - line.true_ms} ms before it was")
-        elif line.fields["reason"] == "assignment_changed" and command.kind == "end" and b.held.get(command.locker) == command.assignment:
+        elif (
+            line.fields["reason"] == "assignment_changed"
+            and command.kind == "end"
+            and b.held.get(command.locker) == command.assignment
+        ):
             self.fail(f"command {name} was refused although {command.assignment} still stands")
 
     def _hit(self, b: _Bank, line: LineSeen, command: CommandIssued) -> None:
@@ -89,7 +93,8 @@ class StandingCommands(Checker):
         if line.true_ms > command.deadline_ms + CLOCK_MS and not b.doubt:
             self.fail(f"command {command.command} was executed {line.true_ms - command.deadline_ms} ms too late")
         if before is None or before.type != CHANGES.get(command.kind) or before.fields["locker"] != command.locker:
-            self.fail(f"command {command.command} ({command.kind} {command.locker}) is done, but the change before it is {before}")
+            meant = f"{command.command} ({command.kind} {command.locker})"
+            self.fail(f"command {meant} is done, but the change before it is {before}")
             return
         if command.kind == "end" and before.fields["assignment"] != command.assignment:
             self.fail(f"command {command.command} meant {command.assignment} and ended {before.fields['assignment']}")

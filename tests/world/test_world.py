@@ -1,0 +1,50 @@
+"""Seeds of the world: everything that must hold does, and everything that could happen has happened."""
+
+from __future__ import annotations
+
+import pytest
+
+from cubbyhole.simulator.world.coverage import Coverage
+from cubbyhole.simulator.world.run import Plan, Report, run
+
+SEEDS = range(1, 17)
+
+
+@pytest.fixture(scope="module")
+def coverage() -> Coverage:
+    return Coverage()
+
+
+@pytest.fixture(scope="module")
+def reports(coverage: Coverage) -> list[Report]:
+    return [run(Plan(seed=seed, banks=4, days=2, often=2.0), coverage) for seed in SEEDS]
+
+
+def test_nothing_that_must_hold_is_violated_over_all_seeds(reports: list[Report]) -> None:
+    assert [f"{r.violation} | {r.plan.command()}" for r in reports if r.violation] == []
+
+
+def test_every_fault_transition_state_and_denial_has_happened(reports: list[Report], coverage: Coverage) -> None:
+    assert coverage.missing() == []
+
+
+def test_each_bank_has_at_least_sixty_people_and_three_hundred_taps_a_day(reports: list[Report]) -> None:
+    assert all(r.plan.people >= 60 for r in reports)
+    assert sum(r.taps for r in reports) >= 300 * sum(r.plan.banks * r.plan.days for r in reports)
+
+
+def test_the_same_seed_is_the_same_world() -> None:
+    plan = Plan(seed=7, banks=2, days=1)
+    first, second = run(plan, Coverage()), run(plan, Coverage())
+    assert (first.lines, first.taps, first.pulses, first.steps) == (
+        second.lines,
+        second.taps,
+        second.pulses,
+        second.steps,
+    )
+
+
+def test_a_world_whose_journals_carry_real_signatures_holds_too() -> None:
+    report = run(Plan(seed=3, banks=2, days=1, often=2.0, real_keys=True), Coverage())
+    assert report.violation is None
+    assert report.lines > 500
