@@ -6,13 +6,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from bench import decisions, remote_open, tap_to_frame
+from bench import decisions, node_red, remote_open, tap_to_frame
 from bench.figure import Figure, NoRealDisk, NotMeasured, bench_folder
 
 BENCHES: dict[str, Callable[[Path], list[Figure]]] = {
     "tap_to_frame": tap_to_frame.run,
     "remote_open": remote_open.run,
     "decisions": decisions.run,
+    "node_red": node_red.run,
 }
 
 

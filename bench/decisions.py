@@ -48,7 +48,7 @@ class _Clock:
         return 1_000_000 + self.ms
 
 
-class _Bank:
+class BenchBank:
     """A bank of LOCKERS lockers that as many of PEOPLE people hold; `group` makes the next inputs."""
 
     def __init__(self, folder: Path) -> None:
@@ -109,7 +109,7 @@ class _Bank:
         assert len(self._open) == count, "every tap of the bench is granted"
 
 
-def _rounds(bank: _Bank, together: int, raw: int) -> Iterator[tuple[float, float]]:
+def _rounds(bank: BenchBank, together: int, raw: int) -> Iterator[tuple[float, float]]:
     """Seconds per decision and seconds per bare fdatasync, round by round."""
     block = b"x" * (LINE_BYTES * together)
     for _ in range(ROUNDS):
@@ -126,7 +126,7 @@ def _rounds(bank: _Bank, together: int, raw: int) -> Iterator[tuple[float, float
 
 def run(folder: Path) -> list[Figure]:
     """Both figures. The first rounds let the write-ahead log reach its size and do not count."""
-    bank = _Bank(folder / "decisions")
+    bank = BenchBank(folder / "decisions")
     raw = os.open(folder / "decisions" / "bare", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     figures = []
     try:

@@ -8,9 +8,7 @@ the bank's process. Both take turns.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import shutil
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -80,17 +78,19 @@ async def _measure(folder: Path) -> tuple[list[float], list[float]]:
     await nats.start()
     try:
         await link.start()
-        command = [sys.executable, "-m", "bench.remote_bank", str(bank_folder), nats.url, str(pem)]
-        with subprocess.Popen(command, stdin=subprocess.PIPE) as bank:
+        program = [sys.executable, "-m", "bench.remote_bank", str(bank_folder), nats.url, str(pem)]
+        bank = await asyncio.create_subprocess_exec(*program, stdin=asyncio.subprocess.PIPE)
+        try:
+            await _there(link, bank)
+            return await _turns(link)
+        finally:
+            assert bank.stdin is not None
+            bank.stdin.close()
             try:
-                await _there(link, bank)
-                return await _turns(link)
-            finally:
-                assert bank.stdin is not None
-                bank.stdin.close()
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    await asyncio.to_thread(bank.wait, 5)
+                await asyncio.wait_for(bank.wait(), 5)
+            except TimeoutError:
                 bank.kill()
+                await bank.wait()
     finally:
         await link.stop()
         await nats.stop()
@@ -101,14 +101,14 @@ async def _go(bank: str, payload: bytes) -> bytes:
     return m.encode(m.ClaimReply(go=True))
 
 
-async def _there(link: ServerLink, bank: subprocess.Popen[bytes]) -> None:
+async def _there(link: ServerLink, bank: asyncio.subprocess.Process) -> None:
     end = time.monotonic() + START_S
     while True:
         try:
             await link.request_live(ECHO, b"there?", 1.0)
             return
         except BankUnreachable:
-            if bank.poll() is not None or time.monotonic() > end:
+            if bank.returncode is not None or time.monotonic() > end:
                 raise NotMeasured("the bank's process did not come; see what it printed") from None
             await asyncio.sleep(0.05)
 
