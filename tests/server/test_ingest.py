@@ -15,7 +15,8 @@ from cubbyhole.domain.vocabulary import Cause, Door, Mode, Outcome, Reason, Way
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.journal import decode_state
 from cubbyhole.protocol.signing import is_signed, parse_public, public_text
-from cubbyhole.server.banks.ingest import Ingest, Unacceptable
+from cubbyhole.server.banks.ingest import Ingest
+from cubbyhole.server.banks.messages import Unacceptable
 from cubbyhole.server.banks.picture import locker_row
 from cubbyhole.server.keys import SealingKey
 from cubbyhole.server.persistence import tables as t

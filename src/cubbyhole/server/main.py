@@ -16,18 +16,20 @@ from sqlalchemy import func, insert, select, update
 
 from cubbyhole.domain.rules import DEFAULT
 from cubbyhole.protocol.fabric.login import Endpoint
+from cubbyhole.server.app import create_app
 from cubbyhole.server.auth import owner_link
 from cubbyhole.server.auth.access import Auth
 from cubbyhole.server.banks.controllers import ControllerRegistry
-from cubbyhole.server.banks.desk import BankDesk
 from cubbyhole.server.banks.enrolling import enrolment_desk
-from cubbyhole.server.banks.ingest import Change, Ingest, Unacceptable
+from cubbyhole.server.banks.ingest import Change, Ingest
+from cubbyhole.server.banks.messages import Unacceptable
 from cubbyhole.server.banks.presence import Heartbeats
 from cubbyhole.server.banks.queries import BankQueries, standings
 from cubbyhole.server.banks.refold import refold_stale
 from cubbyhole.server.banks.rounds import Rounds
 from cubbyhole.server.commands.actions import Actions, Outcomes
 from cubbyhole.server.commands.live import LiveCommands, Result
+from cubbyhole.server.desk import BankDesk
 from cubbyhole.server.directory.calendar import check_timezone
 from cubbyhole.server.directory.changes import DirectoryChanges
 from cubbyhole.server.directory.sync import DirectoryDesk
@@ -46,7 +48,6 @@ from cubbyhole.server.persistence.tables import rules, sites
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.services import Services
 from cubbyhole.server.settings import ServerSettings
-from cubbyhole.server.web.app import create_app
 from cubbyhole.server.web.readiness import Readiness
 from cubbyhole.ui.render import NotBuilt, Renderer
 

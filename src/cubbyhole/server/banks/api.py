@@ -7,12 +7,11 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from cubbyhole.server.banks.queries import AssignmentView
+from cubbyhole.server.auth.callers import Reader
+from cubbyhole.server.banks.queries import AssignmentView, BankQueries
 from cubbyhole.server.banks.views import BankView, EventView, LockerView
-from cubbyhole.server.web.callers import Reader, ServicesDep
+from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.web.problems import Problem
-
-router = APIRouter(prefix="/api/v1", tags=["banks"])
 
 T = TypeVar("T")
 Limit = Annotated[int, Query(ge=1, le=500, description="How many at most.")]
@@ -26,77 +25,78 @@ class Page(BaseModel, Generic[T]):
     next: str | None
 
 
-@router.get("/banks")
-def list_banks(
-    services: ServicesDep, _caller: Reader, after: Annotated[str, Query(max_length=24)] = "", limit: Limit = 100
-) -> Page[BankView]:
-    """Every bank with all its lockers, by id."""
-    with services.store.read() as connection:
-        headers = [header["id"] for header in services.queries.headers(connection) if header["id"] > after]
-        items = services.queries.banks(connection, headers[:limit])
-    return Page(items=items, next=items[-1]["id"] if len(headers) > limit else None)
+def make_router(store: Store, queries: BankQueries) -> APIRouter:
+    """The addresses under /api/v1 that read."""
+    router = APIRouter(prefix="/api/v1", tags=["banks"])
 
+    @router.get("/banks")
+    def list_banks(
+        _caller: Reader, after: Annotated[str, Query(max_length=24)] = "", limit: Limit = 100
+    ) -> Page[BankView]:
+        """Every bank with all its lockers, by id."""
+        with store.read() as connection:
+            headers = [header["id"] for header in queries.headers(connection) if header["id"] > after]
+            items = queries.banks(connection, headers[:limit])
+        return Page(items=items, next=items[-1]["id"] if len(headers) > limit else None)
 
-@router.get("/banks/{bank}")
-def get_bank(services: ServicesDep, _caller: Reader, bank: str) -> BankView:
-    """One bank with all its lockers."""
-    with services.store.read() as connection:
-        found = services.queries.bank(connection, bank)
-    if found is None:
-        raise Problem(404, "unknown_bank", f"There is no bank {bank[:40]}.")
-    return found
+    @router.get("/banks/{bank}")
+    def get_bank(_caller: Reader, bank: str) -> BankView:
+        """One bank with all its lockers."""
+        with store.read() as connection:
+            found = queries.bank(connection, bank)
+        if found is None:
+            raise Problem(404, "unknown_bank", f"There is no bank {bank[:40]}.")
+        return found
 
+    @router.get("/lockers")
+    def list_lockers(
+        _caller: Reader, bank: BankFilter = None,
+        state: Annotated[str | None, Query(max_length=12)] = None,
+        after: Annotated[str, Query(max_length=32)] = "", limit: Limit = 100,
+    ) -> Page[LockerView]:  # fmt: skip
+        """Lockers by id, of one bank or all."""
+        with store.read() as connection:
+            found = queries.lockers(connection, None if bank is None else [bank])
+        items = [view for views in found.values() for view in views if view["id"] > after]
+        if state is not None:
+            items = [view for view in items if view["state"] == state]
+        items.sort(key=lambda view: view["id"])
+        return Page(items=items[:limit], next=items[limit - 1]["id"] if len(items) > limit else None)
 
-@router.get("/lockers")
-def list_lockers(
-    services: ServicesDep, _caller: Reader, bank: BankFilter = None,
-    state: Annotated[str | None, Query(max_length=12)] = None,
-    after: Annotated[str, Query(max_length=32)] = "", limit: Limit = 100,
-) -> Page[LockerView]:  # fmt: skip
-    """Lockers by id, of one bank or all."""
-    with services.store.read() as connection:
-        found = services.queries.lockers(connection, None if bank is None else [bank])
-    items = [view for views in found.values() for view in views if view["id"] > after]
-    if state is not None:
-        items = [view for view in items if view["state"] == state]
-    items.sort(key=lambda view: view["id"])
-    return Page(items=items[:limit], next=items[limit - 1]["id"] if len(items) > limit else None)
+    @router.get("/lockers/{locker}")
+    def get_locker(_caller: Reader, locker: str) -> LockerView:
+        """One locker by its id, like A-07."""
+        bank, _, number = locker.rpartition("-")
+        with store.read() as connection:
+            found = queries.locker(connection, bank, number)
+        if found is None:
+            raise Problem(404, "unknown_locker", f"There is no locker {locker[:40]}.")
+        return found
 
+    @router.get("/assignments")
+    def list_assignments(
+        _caller: Reader, bank: BankFilter = None,
+        person: Annotated[str | None, Query(max_length=24)] = None,
+        ended: Annotated[bool, Query(description="Also those that are over.")] = False,
+        after: Annotated[str, Query(max_length=24)] = "", limit: Limit = 100,
+    ) -> Page[AssignmentView]:  # fmt: skip
+        """Who has what and since when."""
+        with store.read() as connection:
+            items = queries.assignments(
+                connection, after=after, limit=limit, only=None if bank is None else [bank], person=person, ended=ended
+            )
+        return Page(items=items, next=items[-1]["id"] if len(items) == limit else None)
 
-@router.get("/lockers/{locker}")
-def get_locker(services: ServicesDep, _caller: Reader, locker: str) -> LockerView:
-    """One locker by its id, like A-07."""
-    bank, _, number = locker.rpartition("-")
-    with services.store.read() as connection:
-        found = services.queries.locker(connection, bank, number)
-    if found is None:
-        raise Problem(404, "unknown_locker", f"There is no locker {locker[:40]}.")
-    return found
+    @router.get("/events")
+    def list_events(
+        _caller: Reader, bank: BankFilter = None,
+        after: Annotated[int, Query(ge=0, description="Feed ordinal; 0 begins at the first event.")] = 0,
+        limit: Limit = 100,
+    ) -> Page[EventView]:  # fmt: skip
+        """The feed of all banks' events in the order in which the server committed them. ``next`` is always given: ask
+        again with it for what came since."""
+        with store.read() as connection:
+            items = queries.events(connection, after=after, limit=limit, only=None if bank is None else [bank])
+        return Page(items=items, next=str(items[-1]["id"] if items else after))
 
-
-@router.get("/assignments")
-def list_assignments(
-    services: ServicesDep, _caller: Reader, bank: BankFilter = None,
-    person: Annotated[str | None, Query(max_length=24)] = None,
-    ended: Annotated[bool, Query(description="Also those that are over.")] = False,
-    after: Annotated[str, Query(max_length=24)] = "", limit: Limit = 100,
-) -> Page[AssignmentView]:  # fmt: skip
-    """Who has what and since when."""
-    with services.store.read() as connection:
-        items = services.queries.assignments(
-            connection, after=after, limit=limit, only=None if bank is None else [bank], person=person, ended=ended
-        )
-    return Page(items=items, next=items[-1]["id"] if len(items) == limit else None)
-
-
-@router.get("/events")
-def list_events(
-    services: ServicesDep, _caller: Reader, bank: BankFilter = None,
-    after: Annotated[int, Query(ge=0, description="Feed ordinal; 0 begins at the first event.")] = 0,
-    limit: Limit = 100,
-) -> Page[EventView]:  # fmt: skip
-    """The feed of all banks' events in the order in which the server committed them. ``next`` is always given: ask
-    again with it for what came since."""
-    with services.store.read() as connection:
-        items = services.queries.events(connection, after=after, limit=limit, only=None if bank is None else [bank])
-    return Page(items=items, next=str(items[-1]["id"] if items else after))
+    return router

@@ -19,6 +19,7 @@ from cubbyhole.domain.chain import receipt_text
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.journal import decode_state
 from cubbyhole.protocol.signing import sign
+from cubbyhole.server.banks.messages import Unacceptable
 from cubbyhole.server.banks.picture import (
     changed_lockers,
     write_alarms,
@@ -31,14 +32,6 @@ from cubbyhole.server.persistence import tables as t
 from cubbyhole.server.persistence.unit import FEED, Store, UnitOfWork
 
 QUARANTINED_MOST = 5000
-
-
-class Unacceptable(ValueError):
-    """A message that is answered with `Trouble`; ``word`` is its fixed word."""
-
-    def __init__(self, word: str, detail: str) -> None:
-        super().__init__(detail)
-        self.word = word
 
 
 @dataclass(frozen=True, slots=True)

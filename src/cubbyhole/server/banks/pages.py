@@ -9,13 +9,13 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection
 
+from cubbyhole.server.auth.callers import Reader
 from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.banks.needs import needs_of
-from cubbyhole.server.banks.queries import TYPES_BY_TONE
+from cubbyhole.server.banks.queries import TYPES_BY_TONE, BankQueries
 from cubbyhole.server.banks.views import BankView, LockerView
 from cubbyhole.server.banks.wording import words_for_command
-from cubbyhole.server.services import Services
-from cubbyhole.server.web.callers import Reader
+from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.web.rendering import Pages
 
 EVENTS_ON_OVERVIEW = 14
@@ -27,8 +27,8 @@ HISTORY = 30
 class BankPages:
     """Makes the pages; `make_router` gives them addresses, `commands.pages` answers with the drawer."""
 
-    def __init__(self, services: Services, pages: Pages) -> None:
-        self._services, self._pages, self._queries = services, pages, services.queries
+    def __init__(self, store: Store, queries: BankQueries, pages: Pages) -> None:
+        self._store, self._queries, self._pages = store, queries, pages
 
     def overview(self, request: Request, connection: Connection, caller: Caller) -> Response:
         banks = self._queries.banks(connection)
@@ -41,7 +41,7 @@ class BankPages:
             "in_use_share": round(100 * in_use / total) if total else 0,
             "free": sum(bank["free"] for bank in banks),
             "open": sum(locker["door"] == "open" for bank in banks for locker in bank["lockers"]),
-            "denied": self._queries.denied_since(connection, self._services.store.now_ms() - 24 * 3_600_000),
+            "denied": self._queries.denied_since(connection, self._store.now_ms() - 24 * 3_600_000),
         }
         return self._pages.page(
             "overview.html", request, connection, caller, nav="overview", attention=len(needs), banks=banks,
@@ -115,10 +115,9 @@ def _locker(bank: BankView, number: str | None) -> LockerView | None:
     return next((locker for locker in bank["lockers"] if locker["number"] == number), None)
 
 
-def make_router(services: Services, pages: BankPages) -> APIRouter:
+def make_router(store: Store, pages: BankPages) -> APIRouter:
     """The addresses of these pages."""
     router = APIRouter(include_in_schema=False)
-    store = services.store
 
     @router.get("/")
     def overview(request: Request, caller: Reader) -> Response:

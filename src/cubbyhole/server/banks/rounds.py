@@ -15,8 +15,7 @@ from sqlalchemy import insert, update
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.fabric.errors import FabricError, Refused
 from cubbyhole.server.banks import controllers
-from cubbyhole.server.banks.desk import parse
-from cubbyhole.server.banks.ingest import Unacceptable
+from cubbyhole.server.banks.messages import Unacceptable, parse
 from cubbyhole.server.banks.presence import Heartbeats
 from cubbyhole.server.banks.queries import standings
 from cubbyhole.server.fabric.link import Link

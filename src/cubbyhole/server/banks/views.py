@@ -9,6 +9,7 @@ from typing_extensions import TypedDict  # pydantic needs this one before Python
 
 from cubbyhole.server.banks.presence import Seen
 from cubbyhole.server.banks.wording import words_for_act, words_for_check
+from cubbyhole.server.web.initials import initials_of
 
 EXPIRING_MS = 30 * 60_000
 
@@ -88,12 +89,6 @@ class EventView(TypedDict):
     what: str
     how: str | None
     tone: str
-
-
-def initials_of(name: str) -> str:
-    parts = [part for part in name.replace("-", " ").split() if part[0].isalpha()]
-    picked = parts[:1] + parts[-1:] if len(parts) > 1 else parts
-    return "".join(part[0].upper() for part in picked) or "?"
 
 
 def locker_view(row: RowMapping, seen: Seen, names: dict[str, str], now_ms: int) -> LockerView:

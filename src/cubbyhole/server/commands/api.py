@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Path, Response
 from pydantic import BaseModel, Field
 
+from cubbyhole.server.auth.callers import Operator
 from cubbyhole.server.banks.wording import words_for_reason
+from cubbyhole.server.commands.actions import Actions
 from cubbyhole.server.commands.live import Result
-from cubbyhole.server.web.callers import Operator, ServicesDep
 from cubbyhole.server.web.problems import Problem
-
-router = APIRouter(prefix="/api/v1/lockers", tags=["commands"])
 
 LockerId = Annotated[str, Path(description="Like A-07.", max_length=32)]
 
@@ -44,63 +43,50 @@ class CommandView(BaseModel):
     why: str | None
 
 
-@router.post("/{locker}/open")
-async def open_locker(
-    services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
-) -> CommandView:
-    """Open the door now or never."""
-    return _answer(await services.actions.open(*_split(locker), caller.actor, body.reason, body.note), response)
+def make_router(actions: Actions) -> APIRouter:
+    """The addresses under /api/v1/lockers that act."""
+    router = APIRouter(prefix="/api/v1/lockers", tags=["commands"])
 
+    @router.post("/{locker}/open")
+    async def open_locker(caller: Operator, locker: LockerId, body: Because, response: Response) -> CommandView:
+        """Open the door now or never."""
+        return _answer(await actions.open(*_split(locker), caller.actor, body.reason, body.note), response)
 
-@router.post("/{locker}/release")
-async def release(
-    services: ServicesDep, caller: Operator, locker: LockerId, body: Ending, response: Response
-) -> CommandView:
-    """End the assignment."""
-    return _answer(
-        await services.actions.end(*_split(locker), caller.actor, body.reason, body.note, body.assignment), response
-    )
+    @router.post("/{locker}/release")
+    async def release(caller: Operator, locker: LockerId, body: Ending, response: Response) -> CommandView:
+        """End the assignment."""
+        return _answer(
+            await actions.end(*_split(locker), caller.actor, body.reason, body.note, body.assignment), response
+        )
 
+    @router.post("/{locker}/assign")
+    async def assign(caller: Operator, locker: LockerId, body: Assigning, response: Response) -> CommandView:
+        """Give a free locker to somebody."""
+        result = await actions.assign(
+            *_split(locker), caller.actor, body.reason, body.note, body.person, body.mode, body.until
+        )
+        return _answer(result, response)
 
-@router.post("/{locker}/assign")
-async def assign(
-    services: ServicesDep, caller: Operator, locker: LockerId, body: Assigning, response: Response
-) -> CommandView:
-    """Give a free locker to somebody."""
-    result = await services.actions.assign(
-        *_split(locker), caller.actor, body.reason, body.note, body.person, body.mode, body.until
-    )
-    return _answer(result, response)
+    @router.post("/{locker}/out-of-service")
+    async def out_of_service(caller: Operator, locker: LockerId, body: Because, response: Response) -> CommandView:
+        """Take the locker out of service."""
+        return _answer(
+            await actions.change("out_of_service", *_split(locker), caller.actor, body.reason, body.note), response
+        )
 
+    @router.post("/{locker}/in-service")
+    async def in_service(caller: Operator, locker: LockerId, body: Because, response: Response) -> CommandView:
+        """Put the locker into service again."""
+        return _answer(
+            await actions.change("in_service", *_split(locker), caller.actor, body.reason, body.note), response
+        )
 
-@router.post("/{locker}/out-of-service")
-async def out_of_service(
-    services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
-) -> CommandView:
-    """Take the locker out of service."""
-    return _answer(
-        await services.actions.change("out_of_service", *_split(locker), caller.actor, body.reason, body.note), response
-    )
+    @router.post("/{locker}/checked")
+    async def checked(caller: Operator, locker: LockerId, body: Because, response: Response) -> CommandView:
+        """Somebody has looked inside; the locker can be offered again."""
+        return _answer(await actions.change("checked", *_split(locker), caller.actor, body.reason, body.note), response)
 
-
-@router.post("/{locker}/in-service")
-async def in_service(
-    services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
-) -> CommandView:
-    """Put the locker into service again."""
-    return _answer(
-        await services.actions.change("in_service", *_split(locker), caller.actor, body.reason, body.note), response
-    )
-
-
-@router.post("/{locker}/checked")
-async def checked(
-    services: ServicesDep, caller: Operator, locker: LockerId, body: Because, response: Response
-) -> CommandView:
-    """Somebody has looked inside; the locker can be offered again."""
-    return _answer(
-        await services.actions.change("checked", *_split(locker), caller.actor, body.reason, body.note), response
-    )
+    return router
 
 
 def _split(locker: str) -> tuple[str, str]:

@@ -7,14 +7,15 @@ from collections.abc import Awaitable
 from fastapi import APIRouter, Form, Request
 from fastapi.responses import RedirectResponse, Response
 
+from cubbyhole.server.auth.callers import Operator
 from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.banks.pages import BankPages
 from cubbyhole.server.banks.wording import words_for_reason
+from cubbyhole.server.commands.actions import Actions
 from cubbyhole.server.commands.live import Result
 from cubbyhole.server.commands.standing import NotPossible
-from cubbyhole.server.persistence.pool import Overloaded
-from cubbyhole.server.services import Services
-from cubbyhole.server.web.callers import Operator
+from cubbyhole.server.persistence.pool import Overloaded, WorkPool
+from cubbyhole.server.persistence.unit import Store
 
 _KINDS = {"out-of-service": "out_of_service", "in-service": "in_service", "checked": "checked"}
 _DONE = {
@@ -26,10 +27,9 @@ _DONE = {
 }
 
 
-def make_router(services: Services, pages: BankPages) -> APIRouter:
+def make_router(store: Store, pool: WorkPool, actions: Actions, pages: BankPages) -> APIRouter:
     """`POST /banks/{bank}/lockers/{number}/{open|end|out-of-service|in-service|checked}`."""
     router = APIRouter(include_in_schema=False)
-    actions = services.actions
 
     async def answer(
         request: Request, caller: Caller, act: str, bank: str, number: str, asked: Awaitable[Result]
@@ -48,12 +48,12 @@ def make_router(services: Services, pages: BankPages) -> APIRouter:
             return RedirectResponse(f"/banks/{bank}?locker={number}", status_code=303)
 
         def draw() -> Response:
-            with services.store.read() as connection:
+            with store.read() as connection:
                 return pages.locker(
                     request, connection, caller, bank, number, problem=problem, done=done, status=status
                 )
 
-        return await services.pool.run(draw)
+        return await pool.run(draw)
 
     @router.post("/banks/{bank}/lockers/{number}/open")
     async def open_(

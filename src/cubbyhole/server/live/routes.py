@@ -8,35 +8,39 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query
 from fastapi.responses import StreamingResponse
 
-from cubbyhole.server.web.callers import Reader, ServicesDep
+from cubbyhole.server.auth.callers import Reader
+from cubbyhole.server.live.stream import LiveFeed
 from cubbyhole.server.web.problems import Problem
-
-router = APIRouter(tags=["live"])
 
 BANKS_MOST = 200
 
 
-@router.get("/live", response_class=StreamingResponse)
-async def live(
-    services: ServicesDep,
-    _caller: Reader,
-    banks: Annotated[str, Query(max_length=6000, description="Bank ids with commas between; empty: all.")] = "",
-    after: Annotated[int | None, Query(ge=0, description="Feed ordinal of the picture that the page has.")] = None,
-    last_event_id: Annotated[str | None, Header()] = None,
-) -> StreamingResponse:
-    """Server-sent events `change` and `reset`."""
-    wanted = tuple(filter(None, banks.split(",")))
-    if len(wanted) > BANKS_MOST:
-        raise Problem(422, "too_many_banks", f"Watch at most {BANKS_MOST} banks by name, or all.")
-    if last_event_id is not None and last_event_id.isdigit():
-        after = int(last_event_id)
-    stream = services.live.stream(wanted or None, after)
-    # The first piece is made here, so that a refusal is still an answer and no broken stream.
-    first = await anext(stream)
+def make_router(feed: LiveFeed) -> APIRouter:
+    """`GET /live`."""
+    router = APIRouter(tags=["live"])
 
-    async def body() -> AsyncIterator[bytes]:
-        yield first
-        async for piece in stream:
-            yield piece
+    @router.get("/live", response_class=StreamingResponse)
+    async def live(
+        _caller: Reader,
+        banks: Annotated[str, Query(max_length=6000, description="Bank ids with commas between; empty: all.")] = "",
+        after: Annotated[int | None, Query(ge=0, description="Feed ordinal of the picture that the page has.")] = None,
+        last_event_id: Annotated[str | None, Header()] = None,
+    ) -> StreamingResponse:
+        """Server-sent events `change` and `reset`."""
+        wanted = tuple(filter(None, banks.split(",")))
+        if len(wanted) > BANKS_MOST:
+            raise Problem(422, "too_many_banks", f"Watch at most {BANKS_MOST} banks by name, or all.")
+        if last_event_id is not None and last_event_id.isdigit():
+            after = int(last_event_id)
+        stream = feed.stream(wanted or None, after)
+        # The first piece is made here, so that a refusal is still an answer and no broken stream.
+        first = await anext(stream)
 
-    return StreamingResponse(body(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+        async def body() -> AsyncIterator[bytes]:
+            yield first
+            async for piece in stream:
+                yield piece
+
+        return StreamingResponse(body(), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+    return router

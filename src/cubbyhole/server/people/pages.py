@@ -7,18 +7,18 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
+from cubbyhole.server.auth.callers import Reader
 from cubbyhole.server.people.roster import roster
-from cubbyhole.server.services import Services
-from cubbyhole.server.web.callers import Reader
+from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.web.rendering import Pages
 
 
-def make_router(services: Services, pages: Pages) -> APIRouter:
+def make_router(store: Store, pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/people")
     def people(request: Request, caller: Reader, query: Annotated[str, Query(max_length=100)] = "") -> Response:
-        with services.store.read() as connection:
+        with store.read() as connection:
             found, total = roster(connection, query)
             return pages.page(
                 "people.html", request, connection, caller, nav="people", people=found, query=query, total=total

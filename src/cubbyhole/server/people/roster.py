@@ -7,9 +7,9 @@ from typing import TypedDict
 from sqlalchemy import Connection, func, or_, select
 
 from cubbyhole.server.banks.queries import held_by
-from cubbyhole.server.banks.views import initials_of
 from cubbyhole.server.directory.rows import groups_of
 from cubbyhole.server.persistence.tables import credentials, people
+from cubbyhole.server.web.initials import initials_of
 
 SHOWN_MOST = 200
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -10,15 +11,11 @@ from fastapi.responses import JSONResponse, Response
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from cubbyhole.server.commands.standing import NotPossible
-from cubbyhole.server.live.hub import TooManyWatchers
-from cubbyhole.server.persistence.pool import Overloaded
-
-if TYPE_CHECKING:
-    from cubbyhole.server.web.rendering import Pages
-
 MEDIA_TYPE = "application/problem+json"
-_STATUS_BY_WORD = {"unknown_locker": 404, "unknown_bank": 404, "unknown_person": 404, "taken": 409, "not_assigned": 409}
+
+
+# Makes a page for a person: request, status, title, detail.
+ErrorPage = Callable[[Request, int, str, str], Response]
 
 
 class Problem(HTTPException):
@@ -35,14 +32,14 @@ def problem(status: int, word: str, detail: str, headers: Any = None, **more: An
     return JSONResponse(body, status, headers=headers, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI, pages: Pages | None) -> None:
+def install(app: FastAPI, page: ErrorPage | None) -> None:
     """Answer every error so; people who asked for a page get one."""
 
     @app.exception_handler(HTTPException)
     async def _http(request: Request, error: HTTPException) -> Response:
-        if pages is not None and "text/html" in request.headers.get("accept", ""):
+        if page is not None and "text/html" in request.headers.get("accept", ""):
             title = _word(error.status_code).replace("_", " ").capitalize()
-            return await run_in_threadpool(pages.error, request, error.status_code, title, str(error.detail))
+            return await run_in_threadpool(page, request, error.status_code, title, str(error.detail))
         word = error.word if isinstance(error, Problem) else _word(error.status_code)
         return problem(error.status_code, word, str(error.detail), error.headers)
 
@@ -50,19 +47,6 @@ def install(app: FastAPI, pages: Pages | None) -> None:
     async def _invalid(_request: Request, error: RequestValidationError) -> Response:
         wrong = [{"where": ".".join(map(str, e["loc"])), "why": e["msg"]} for e in error.errors()[:20]]
         return problem(422, "invalid", "Some of what was sent cannot be used.", errors=wrong)
-
-    @app.exception_handler(NotPossible)
-    async def _not_possible(_request: Request, error: NotPossible) -> Response:
-        return problem(_STATUS_BY_WORD.get(error.word, 422), error.word, str(error))
-
-    @app.exception_handler(Overloaded)
-    async def _overloaded(_request: Request, _error: Overloaded) -> Response:
-        detail = "The server has too much to do at this moment. Nothing was changed; try again in a second."
-        return problem(503, "overloaded", detail, {"Retry-After": "1"})
-
-    @app.exception_handler(TooManyWatchers)
-    async def _watchers(_request: Request, error: TooManyWatchers) -> Response:
-        return problem(503, "too_many_watchers", str(error), {"Retry-After": "5"})
 
 
 def _word(status: int) -> str:

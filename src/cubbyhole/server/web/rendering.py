@@ -9,9 +9,9 @@ from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection, select
 
 from cubbyhole.server.auth.roles import Caller
-from cubbyhole.server.banks.views import initials_of
 from cubbyhole.server.persistence.tables import sites
-from cubbyhole.server.services import Services
+from cubbyhole.server.persistence.unit import Store
+from cubbyhole.server.web.initials import initials_of
 from cubbyhole.ui.render import Renderer
 from cubbyhole.ui.words import LANGUAGES, Words
 
@@ -19,8 +19,8 @@ from cubbyhole.ui.words import LANGUAGES, Words
 class Pages:
     """Draws pages. One for the process; safe in several threads."""
 
-    def __init__(self, renderer: Renderer, services: Services) -> None:
-        self._renderer, self._services = renderer, services
+    def __init__(self, renderer: Renderer, store: Store, *, workbench: bool) -> None:
+        self._renderer, self._store, self._workbench = renderer, store, workbench
 
     def words(self, request: Request, timezone: str) -> Words:
         """The first of the browser's languages that there is."""
@@ -48,18 +48,18 @@ class Pages:
         me = {"name": caller.name, "initials": initials_of(caller.name)} if caller is not None else None
         html = self._renderer.page(
             template, self.words(request, timezone), nav=nav, site=site, me=me, attention=attention,
-            workbench=self._services.settings.workbench is not None, now=self._services.store.now_ms(), **shown,
+            workbench=self._workbench, now=self._store.now_ms(), **shown,
         )  # fmt: skip
         return HTMLResponse(html, http_status)
 
     def for_nobody(self, template: str, request: Request, status: int, shown: dict[str, Any]) -> Response:
         """A page without a caller: signing in, the owner's link (`auth.pages.Render`)."""
         shown = {"problem": shown.get("error") or None, **shown}
-        with self._services.store.read() as connection:
+        with self._store.read() as connection:
             return self.page(template, request, connection, None, http_status=status, **shown)
 
     def error(self, request: Request, status: int, title: str, detail: str) -> Response:
-        with self._services.store.read() as connection:
+        with self._store.read() as connection:
             return self.page(
                 "error.html", request, connection, None, http_status=status, status=status, title=title, detail=detail
             )

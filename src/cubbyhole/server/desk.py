@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from sqlalchemy import select
 
 from cubbyhole.domain.events import Assigned, Disabled
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.journal import decode_state
-from cubbyhole.server.banks.ingest import Unacceptable
+from cubbyhole.server.banks.messages import Unacceptable, parse
 from cubbyhole.server.commands import standing
 from cubbyhole.server.commands.live import LiveCommands
 from cubbyhole.server.directory.sync import DirectoryDesk, UnknownBank
 from cubbyhole.server.persistence.tables import banks
 from cubbyhole.server.persistence.unit import Store
-
-M = TypeVar("M", m.Claim, m.SyncRequest, m.StandingRequest, m.ResumeRequest, m.Beat)
-
-
-def parse(kind: type[M], bank: str, payload: bytes) -> M:
-    """Read a message that came over ``bank``'s subject. Raises Unacceptable where it names another bank."""
-    try:
-        message = m.decode(kind, payload)
-    except m.MessageError as error:
-        raise Unacceptable(error.word, str(error)) from None
-    if message.bank != bank:
-        raise Unacceptable("wrong_bank", f"a message of bank {message.bank[:24]!r} came over bank {bank}'s subject")
-    return message
 
 
 class BankDesk:

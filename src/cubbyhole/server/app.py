@@ -1,0 +1,122 @@
+"""The application: routes of all features, behind the security headers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+
+from cubbyhole import __version__
+from cubbyhole.protocol.enrolment import AUTHORITY_PATH, FABRIC_HEADER
+from cubbyhole.server.auth import dependencies
+from cubbyhole.server.auth import pages as auth_pages
+from cubbyhole.server.auth.access import Auth
+from cubbyhole.server.banks import api as banks_api
+from cubbyhole.server.banks import pages as banks_pages
+from cubbyhole.server.commands import api as commands_api
+from cubbyhole.server.commands import pages as commands_pages
+from cubbyhole.server.commands.standing import NotPossible
+from cubbyhole.server.live import routes as live_routes
+from cubbyhole.server.live.hub import TooManyWatchers
+from cubbyhole.server.people import pages as people_pages
+from cubbyhole.server.persistence.pool import Overloaded
+from cubbyhole.server.services import Services
+from cubbyhole.server.web import problems
+from cubbyhole.server.web.rendering import Pages
+from cubbyhole.server.web.security import Security
+from cubbyhole.server.workbench import pages as workbench_pages
+from cubbyhole.ui.render import Renderer, static_folder
+
+REQUEST_THREADS = 16
+
+_STATUS_BY_WORD = {"unknown_locker": 404, "unknown_bank": 404, "unknown_person": 404, "taken": 409, "not_assigned": 409}
+
+
+def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> FastAPI:
+    """The application on these services. Without a renderer (nothing was built) it has the API and no pages."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        anyio.to_thread.current_default_thread_limiter().total_tokens = REQUEST_THREADS
+        yield
+
+    app = FastAPI(
+        title="Cubbyhole", version=__version__, lifespan=lifespan, openapi_url="/api/v1/openapi.json", docs_url=None,
+        redoc_url=None, separate_input_output_schemas=False,
+    )  # fmt: skip
+    store, workbench = services.store, services.settings.workbench
+    pages = Pages(renderer, store, workbench=workbench is not None) if renderer is not None else None
+    problems.install(app, pages.error if pages is not None else None)
+    _explain_refusals(app)
+    dependencies.install(app, auth)
+    app.include_router(_plain_routes(services))
+    app.include_router(banks_api.make_router(store, services.queries))
+    app.include_router(commands_api.make_router(services.actions))
+    app.include_router(live_routes.make_router(services.live))
+    if pages is not None:
+        bank_pages = banks_pages.BankPages(store, services.queries, pages)
+        app.include_router(auth_pages.make_router(auth, pages.for_nobody))
+        app.include_router(banks_pages.make_router(store, bank_pages))
+        app.include_router(commands_pages.make_router(store, services.pool, services.actions, bank_pages))
+        app.include_router(people_pages.make_router(store, pages))
+        if workbench is not None:
+            app.include_router(workbench_pages.make_router(services, pages, workbench))
+        app.mount("/static", Built(directory=static_folder()), name="static")
+    app.add_middleware(Security)
+    return app
+
+
+def _plain_routes(services: Services) -> APIRouter:
+    """What load balancers and new controllers ask, without a sign-in."""
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/livez")
+    async def livez() -> Response:
+        """The process runs and its event loop turns."""
+        return JSONResponse({"ok": True})
+
+    @router.get("/readyz")
+    def readyz() -> Response:
+        """The server can do its work."""
+        report = services.readiness.report()
+        ok = all(report.values())
+        return JSONResponse({"ok": ok, "checks": report}, 200 if ok else 503)
+
+    @router.get(AUTHORITY_PATH)
+    async def authority() -> Response:
+        """The certificate that controllers trust; what counts is that its fingerprint is the one in their code."""
+        headers = {FABRIC_HEADER: services.fabric_url}
+        return PlainTextResponse(services.authority.pem, media_type="application/x-pem-file", headers=headers)
+
+    return router
+
+
+def _explain_refusals(app: FastAPI) -> None:
+    """What features raise, as problems."""
+
+    @app.exception_handler(NotPossible)
+    async def _not_possible(_request: Request, error: NotPossible) -> Response:
+        return problems.problem(_STATUS_BY_WORD.get(error.word, 422), error.word, str(error))
+
+    @app.exception_handler(Overloaded)
+    async def _overloaded(_request: Request, _error: Overloaded) -> Response:
+        detail = "The server has too much to do at this moment. Nothing was changed; try again in a second."
+        return problems.problem(503, "overloaded", detail, {"Retry-After": "1"})
+
+    @app.exception_handler(TooManyWatchers)
+    async def _watchers(_request: Request, error: TooManyWatchers) -> Response:
+        return problems.problem(503, "too_many_watchers", str(error), {"Retry-After": "5"})
+
+
+class Built(StaticFiles):
+    """Files whose names carry a hash of their content: a browser may keep them for ever."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers.setdefault("Cache-Control", "public, max-age=31536000, immutable")
+        return response
