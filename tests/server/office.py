@@ -8,6 +8,7 @@ from typing import Any, cast
 import httpx
 from fastapi import FastAPI
 
+from cubbyhole.server.app import create_app
 from cubbyhole.server.auth.access import Auth
 from cubbyhole.server.banks.presence import Heartbeats
 from cubbyhole.server.banks.queries import BankQueries
@@ -17,7 +18,6 @@ from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.services import Services
 from cubbyhole.server.settings import ServerSettings
-from cubbyhole.server.web.app import create_app
 from cubbyhole.server.web.readiness import Readiness
 from cubbyhole.ui.render import Renderer
 
