@@ -17,7 +17,7 @@ from cubbyhole.simulator.world.clockwork import DAY_MS, HOUR_MS, MINUTE_MS, Kern
 from cubbyhole.simulator.world.coverage import Coverage
 from cubbyhole.simulator.world.doors import PhysicalDoor
 
-TAPS_A_DAY = 320
+TAPS_A_DAY = 360
 
 
 @dataclass(slots=True)
