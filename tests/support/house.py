@@ -95,6 +95,11 @@ def at_the_server(house: House, bank: str, after: int = 0) -> list[Kept]:
     return [Kept(epoch, seq, bytes(raw)) for epoch, seq, raw in rows]
 
 
+def rows_of_server(house: House, query: str) -> list[tuple[Any, ...]]:
+    """What the server's database answers."""
+    return _rows(house.folder / "cubbyhole.db", query)
+
+
 def last_line(house: House, bank: str) -> int:
     """The number of the newest line in the bank's journal."""
     lines = at_the_bank(house, bank)

@@ -203,15 +203,19 @@ class BankCore:
         """Decide every input of ``group``, commit once, and return what to do now."""
         moment = self._judged_moment(group)
         effects: list[io.Effect] = []
+        lost = self._lost
         for item in group:
             self._take(item, moment, effects)
             if isinstance(item, io.ServerAnswered):
                 moment = self._moment()  # the server may just have taught what time it is
         if not self._staged:
             return effects + self._lights(moment)
+        if self._lost is not None and any(_grants(effect) for effect in effects):
+            return self._refuse_all(effects, moment)  # what room there is belongs to alarms and denials
         try:
             self._commit()
         except StoreFull:
+            self._lost = lost  # `journal.lost` itself may be among what was not written
             return self._refuse_all(effects, moment)
         self._in_flight.update(e.grant for e in effects if isinstance(e, io.Unlock))
         return effects + self._lights(moment)
@@ -570,7 +574,8 @@ class BankCore:
             self._store.snapshot(self.state)
 
     def _refuse_all(self, effects: list[io.Effect], moment: Moment) -> list[io.Effect]:
-        """The disk took nothing: go back to what it has, deny every tap, and use the reserve to say so."""
+        """Nothing of the group was written: go back to what the disk has, deny every tap, and say so in the reserve."""
+        self._staged, self._change = [], None
         loaded = self._store.load()
         assert loaded is not None, "an epoch was begun before any input"
         lost = self.state.seq - loaded.state.seq
@@ -637,3 +642,11 @@ class BankCore:
         if self._yours_until.get(s.number, 0) > moment.mono_ms:
             return io.Look.YOURS
         return io.Look.FREE if s.not_offered() is None else io.Look.OFF
+
+
+def _grants(effect: io.Effect) -> bool:
+    """Whether the effect lets somebody in."""
+    match effect:
+        case io.Said(decision=Granted()) | io.Unlock() | io.Answer(answer=CommandAnswer(outcome="done")):
+            return True
+    return False

@@ -7,6 +7,7 @@ beside the database: when the disk is full it is given up so that alarms and den
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -124,8 +125,10 @@ class BankStore:
             if self._reserve.exists() and self._reserve.stat().st_size >= RESERVE_BYTES:
                 return True
             with self._reserve.open("wb") as file:
-                file.write(bytes(RESERVE_BYTES))
+                os.posix_fallocate(file.fileno(), 0, RESERVE_BYTES)
         except OSError:
+            # A part of it would only take the room that is left.
+            self._reserve.unlink(missing_ok=True)
             return False
         return True
 
