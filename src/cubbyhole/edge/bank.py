@@ -97,7 +97,8 @@ class Bank:
     # -- effects ------------------------------------------------------------------------------------------------
 
     def _on_effects(self, effects: list[io.Effect]) -> None:
-        for effect in effects:
+        # Doors first: what is said, shown and answered can wait for the frame, and never the other way round.
+        for effect in sorted(effects, key=lambda effect: not isinstance(effect, io.Unlock)):
             match effect:
                 case io.Unlock():
                     self._spawn(self._unlock(effect, self._slots.pop(effect.locker, None)))
