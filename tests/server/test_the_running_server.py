@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -166,6 +167,34 @@ def test_a_door_is_opened_from_afar_and_the_answer_says_so(bank: WireBank, opera
     granted = [item for item in newest if item["type"] == "access.granted"][-1]
     # It was there before the answer was: the answer brought it. And the note is the server's own to know.
     assert granted["how"] == "from the desk: delivery: for Mei"
+
+
+def test_a_request_that_is_sent_again_is_done_once(bank: WireBank, operator: httpx.Client) -> None:
+    while not bank.live.empty():
+        bank.live.get()
+    again = {"Idempotency-Key": "parcel-4711"}
+    first = operator.post("/api/v1/lockers/A-03/open", json={"reason": "delivery"}, headers=again)
+    second = operator.post("/api/v1/lockers/A-03/open", json={"reason": "delivery"}, headers=again)
+    assert first.json() == second.json()
+    assert bank.live.qsize() == 1
+    other = operator.post("/api/v1/lockers/A-03/open", json={"reason": "cleaning"}, headers=again)
+    assert (other.status_code, other.json()["type"]) == (409, "urn:cubbyhole:idempotency_conflict")
+    assert bank.live.qsize() == 1
+
+
+def test_a_standing_command_that_is_sent_again_is_written_once(bank: WireBank, operator: httpx.Client) -> None:
+    again = {"Idempotency-Key": "spring-cleaning"}
+    with ThreadPoolExecutor(4) as threads:
+        answers = list(
+            threads.map(
+                lambda _: operator.post(
+                    "/api/v1/lockers/A-07/out-of-service", json={"reason": "cleaning"}, headers=again
+                ),
+                range(4),
+            )
+        )
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["command"] for answer in answers}) == 1
 
 
 def test_a_bank_that_is_not_there_is_said_to_be_so_at_once(bank: WireBank, operator: httpx.Client) -> None:

@@ -20,6 +20,7 @@ from cubbyhole.server.banks import api as banks_api
 from cubbyhole.server.banks import pages as banks_pages
 from cubbyhole.server.commands import api as commands_api
 from cubbyhole.server.commands import pages as commands_pages
+from cubbyhole.server.commands.once import KeyReused
 from cubbyhole.server.commands.standing import NotPossible
 from cubbyhole.server.live import routes as live_routes
 from cubbyhole.server.live.hub import TooManyWatchers
@@ -102,6 +103,10 @@ def _explain_refusals(app: FastAPI) -> None:
     @app.exception_handler(NotPossible)
     async def _not_possible(_request: Request, error: NotPossible) -> Response:
         return problems.problem(_STATUS_BY_WORD.get(error.word, 422), error.word, str(error))
+
+    @app.exception_handler(KeyReused)
+    async def _reused(_request: Request, error: KeyReused) -> Response:
+        return problems.problem(409, "idempotency_conflict", str(error))
 
     @app.exception_handler(Overloaded)
     async def _overloaded(_request: Request, _error: Overloaded) -> Response:

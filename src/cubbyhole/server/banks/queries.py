@@ -268,7 +268,8 @@ def _event_view(row: RowMapping, line: Line | None, names: dict[str, str], notes
 def _who(row: RowMapping, names: dict[str, str]) -> str | None:
     actor, person = row["actor"], row["person"]
     if actor is not None and actor.startswith("op:"):
-        return str(actor.removeprefix("op:"))
+        who = str(actor.removeprefix("op:"))
+        return f"{who.removeprefix('token:')} (program)" if who.startswith("token:") else who
     named = person or actor
     return names.get(named, "Unknown person") if named is not None else None
 

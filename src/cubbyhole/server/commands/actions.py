@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 
 from sqlalchemy import RowMapping, select
 
-from cubbyhole.server.commands.live import LiveCommands, Result
+from cubbyhole.protocol.fabric.errors import FabricError
+from cubbyhole.server.commands.live import LiveCommands, Result, result_of
+from cubbyhole.server.commands.once import Once, before, first_wins
 from cubbyhole.server.commands.standing import NotPossible, Order, issue
-from cubbyhole.server.persistence.pool import WorkPool
-from cubbyhole.server.persistence.tables import lockers, people
+from cubbyhole.server.persistence.pool import Overloaded, WorkPool
+from cubbyhole.server.persistence.tables import commands, lockers, people
 from cubbyhole.server.persistence.unit import Store
 
 SETTLED_WITHIN_S = 1.5
@@ -54,61 +57,86 @@ class Actions:
     ) -> None:
         self._store, self._pool, self._live, self._outcomes, self._nudge = store, pool, live, outcomes, nudge
 
-    async def open(self, bank: str, number: str, actor: str, reason: str, note: str | None = None) -> Result:
-        """Open a door now. Raises NotPossible."""
+    async def open(
+        self, bank: str, number: str, actor: str, reason: str, note: str | None = None, wanted: Once | None = None
+    ) -> Result:
+        """Open a door now. Raises NotPossible, KeyReused."""
         row = await self._pool.run(self._locker, bank, number)
-        return await self._live.open(bank, number, actor, reason, note, row["person"])
+        return await self._live.open(bank, number, actor, reason, note, row["person"], wanted)
 
     async def end(
-        self, bank: str, number: str, actor: str, reason: str, note: str | None = None, assignment: str | None = None
-    ) -> Result:
-        """End the assignment that is there now (or exactly ``assignment``). Raises NotPossible."""
-        row = await self._pool.run(self._locker, bank, number)
-        if row["assignment"] is None:
-            raise NotPossible("not_assigned", f"Nobody has locker {bank}-{number}.")
-        return await self._order(
-            Order(
+        self, bank: str, number: str, actor: str, reason: str, note: str | None = None, assignment: str | None = None,
+        wanted: Once | None = None,
+    ) -> Result:  # fmt: skip
+        """End the assignment that is there now (or exactly ``assignment``). Raises NotPossible, KeyReused."""
+
+        def order(row: RowMapping) -> Order:
+            if row["assignment"] is None:
+                raise NotPossible("not_assigned", f"Nobody has locker {bank}-{number}.")
+            return Order(
                 bank=bank, locker=number, kind="end", actor=actor, reason=reason, note=note,
                 assignment=assignment or row["assignment"],
-            )
-        )  # fmt: skip
+            )  # fmt: skip
+
+        return await self._order(bank, number, order, wanted)
 
     async def change(
-        self, kind: str, bank: str, number: str, actor: str, reason: str, note: str | None = None
-    ) -> Result:
-        """Out of service, in service or checked. Raises NotPossible."""
-        await self._pool.run(self._locker, bank, number)
-        return await self._order(Order(bank=bank, locker=number, kind=kind, actor=actor, reason=reason, note=note))
+        self, kind: str, bank: str, number: str, actor: str, reason: str, note: str | None = None,
+        wanted: Once | None = None,
+    ) -> Result:  # fmt: skip
+        """Out of service, in service or checked. Raises NotPossible, KeyReused."""
+
+        def order(_row: RowMapping) -> Order:
+            return Order(bank=bank, locker=number, kind=kind, actor=actor, reason=reason, note=note)
+
+        return await self._order(bank, number, order, wanted)
 
     async def assign(
         self, bank: str, number: str, actor: str, reason: str, note: str | None, person: str, mode: str | None = None,
-        ends_ms: int | None = None,
+        ends_ms: int | None = None, wanted: Once | None = None,
     ) -> Result:  # fmt: skip
-        """Give a locker to somebody. Raises NotPossible."""
-        row = await self._pool.run(self._locker, bank, number)
-        await self._pool.run(self._person, person)
-        if row["person"] is not None:
-            raise NotPossible("taken", f"Locker {bank}-{number} is taken. End that assignment first.")
-        return await self._order(
-            Order(
+        """Give a locker to somebody. Raises NotPossible, KeyReused."""
+
+        def order(row: RowMapping) -> Order:
+            if row["person"] is not None:
+                raise NotPossible("taken", f"Locker {bank}-{number} is taken. End that assignment first.")
+            return Order(
                 bank=bank, locker=number, kind="assign", actor=actor, reason=reason, note=note, person=person,
-                mode=mode,
-                ends_ms=ends_ms,
-            )
-        )  # fmt: skip
+                mode=mode, ends_ms=ends_ms,
+            )  # fmt: skip
 
-    async def _order(self, order: Order) -> Result:
-        name = await self._pool.run(self._issue, order)
+        await self._pool.run(self._person, person)
+        return await self._order(bank, number, order, wanted)
+
+    async def _order(self, bank: str, number: str, order: Callable[[RowMapping], Order], wanted: Once | None) -> Result:
+        row = await self._pool.run(self._locker, bank, number)
+        name, earlier = await self._pool.run(first_wins, lambda: self._issue(row, order, wanted))
+        if earlier is not None:
+            return earlier
         future = self._outcomes.expect(name)
-        await self._nudge(order.bank)
         try:
+            # It is written down; telling the bank now only saves it the wait for its next heartbeat.
+            await self._nudge(bank)
             return await asyncio.wait_for(future, SETTLED_WITHIN_S)
-        except TimeoutError:
-            return Result(name, "requested", "bank_has_not_answered")
+        except (TimeoutError, FabricError, Overloaded):
+            pass
+        with contextlib.suppress(Overloaded):
+            return await self._pool.run(self._result, name)
+        return Result(name, "requested")
 
-    def _issue(self, order: Order) -> str:
+    def _issue(
+        self, row: RowMapping, order: Callable[[RowMapping], Order], wanted: Once | None
+    ) -> tuple[str, Result | None]:
+        """The new command's id; where this very request made one before, that one and what became of it."""
         with self._store.write() as work:
-            return issue(work, order)
+            earlier = before(work, wanted)
+            if earlier is not None:
+                return earlier["command"], result_of(earlier)
+            return issue(work, order(row), wanted), None
+
+    def _result(self, name: str) -> Result:
+        with self._store.read() as connection:
+            return result_of(connection.execute(select(commands).where(commands.c.command == name)).mappings().one())
 
     def _locker(self, bank: str, number: str) -> RowMapping:
         with self._store.read() as connection:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, Field
 
 from cubbyhole.server.auth.callers import Operator
+from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.banks.wording import words_for_reason
 from cubbyhole.server.commands.actions import Actions
 from cubbyhole.server.commands.live import Result
+from cubbyhole.server.commands.once import KEY_MOST, Once, once
 from cubbyhole.server.web.problems import Problem
 
 LockerId = Annotated[str, Path(description="Like A-07.", max_length=32)]
+
+
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", max_length=KEY_MOST, description="Sent again with it, the request is done once."),
+]
 
 
 class Because(BaseModel):
@@ -48,45 +56,107 @@ def make_router(actions: Actions) -> APIRouter:
     router = APIRouter(prefix="/api/v1/lockers", tags=["commands"])
 
     @router.post("/{locker}/open")
-    async def open_locker(caller: Operator, locker: LockerId, body: Because, response: Response) -> CommandView:
+    async def open_locker(
+        caller: Operator, locker: LockerId, body: Because, response: Response, key: Key = None
+    ) -> CommandView:
         """Open the door now or never."""
-        return _answer(await actions.open(*_split(locker), caller.actor, body.reason, body.note), response)
+        return _answer(
+            await actions.open(
+                *_split(locker), caller.actor, body.reason, body.note, wanted=_once(caller, key, locker, "open", body)
+            ),
+            response,
+        )
 
     @router.post("/{locker}/release")
-    async def release(caller: Operator, locker: LockerId, body: Ending, response: Response) -> CommandView:
+    async def release(
+        caller: Operator, locker: LockerId, body: Ending, response: Response, key: Key = None
+    ) -> CommandView:
         """End the assignment."""
         return _answer(
-            await actions.end(*_split(locker), caller.actor, body.reason, body.note, body.assignment), response
+            await actions.end(
+                *_split(locker),
+                caller.actor,
+                body.reason,
+                body.note,
+                body.assignment,
+                _once(caller, key, locker, "release", body),
+            ),
+            response,
         )
 
     @router.post("/{locker}/assign")
-    async def assign(caller: Operator, locker: LockerId, body: Assigning, response: Response) -> CommandView:
+    async def assign(
+        caller: Operator, locker: LockerId, body: Assigning, response: Response, key: Key = None
+    ) -> CommandView:
         """Give a free locker to somebody."""
         result = await actions.assign(
-            *_split(locker), caller.actor, body.reason, body.note, body.person, body.mode, body.until
+            *_split(locker),
+            caller.actor,
+            body.reason,
+            body.note,
+            body.person,
+            body.mode,
+            body.until,
+            _once(caller, key, locker, "assign", body),
         )
         return _answer(result, response)
 
     @router.post("/{locker}/out-of-service")
-    async def out_of_service(caller: Operator, locker: LockerId, body: Because, response: Response) -> CommandView:
+    async def out_of_service(
+        caller: Operator, locker: LockerId, body: Because, response: Response, key: Key = None
+    ) -> CommandView:
         """Take the locker out of service."""
         return _answer(
-            await actions.change("out_of_service", *_split(locker), caller.actor, body.reason, body.note), response
+            await actions.change(
+                "out_of_service",
+                *_split(locker),
+                caller.actor,
+                body.reason,
+                body.note,
+                wanted=_once(caller, key, locker, "out_of_service", body),
+            ),
+            response,
         )
 
     @router.post("/{locker}/in-service")
-    async def in_service(caller: Operator, locker: LockerId, body: Because, response: Response) -> CommandView:
+    async def in_service(
+        caller: Operator, locker: LockerId, body: Because, response: Response, key: Key = None
+    ) -> CommandView:
         """Put the locker into service again."""
         return _answer(
-            await actions.change("in_service", *_split(locker), caller.actor, body.reason, body.note), response
+            await actions.change(
+                "in_service",
+                *_split(locker),
+                caller.actor,
+                body.reason,
+                body.note,
+                wanted=_once(caller, key, locker, "in_service", body),
+            ),
+            response,
         )
 
     @router.post("/{locker}/checked")
-    async def checked(caller: Operator, locker: LockerId, body: Because, response: Response) -> CommandView:
+    async def checked(
+        caller: Operator, locker: LockerId, body: Because, response: Response, key: Key = None
+    ) -> CommandView:
         """Somebody has looked inside; the locker can be offered again."""
-        return _answer(await actions.change("checked", *_split(locker), caller.actor, body.reason, body.note), response)
+        return _answer(
+            await actions.change(
+                "checked",
+                *_split(locker),
+                caller.actor,
+                body.reason,
+                body.note,
+                wanted=_once(caller, key, locker, "checked", body),
+            ),
+            response,
+        )
 
     return router
+
+
+def _once(caller: Caller, key: str | None, locker: str, act: str, body: BaseModel) -> Once | None:
+    return once(caller.actor, key, locker, act, body.model_dump_json()) if key else None
 
 
 def _split(locker: str) -> tuple[str, str]:

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
-from sqlalchemy import insert, update
+import structlog
+from sqlalchemy import RowMapping, insert, update
 
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.fabric.errors import FabricError
+from cubbyhole.server.banks.messages import Unacceptable
+from cubbyhole.server.commands.once import Once, before, first_wins
 from cubbyhole.server.commands.standing import Why, because, new_command_id
-from cubbyhole.server.persistence.pool import WorkPool
+from cubbyhole.server.persistence.pool import Overloaded, WorkPool
 from cubbyhole.server.persistence.tables import commands
 from cubbyhole.server.persistence.unit import Store
+
+log = structlog.get_logger(__name__)
 
 CLAIM_WITHIN_MS = 2000  # from the request to the bank's claim
 ANSWER_WITHIN_S = 4.0
@@ -36,6 +41,14 @@ class Result:
     why: str | None = None
 
 
+_OUTCOMES = {"waiting": "requested", "claimed": "unknown", "expired": "unreachable"}
+
+
+def result_of(row: RowMapping) -> Result:
+    """What a command's row says became of it."""
+    return Result(row["command"], _OUTCOMES.get(row["state"], row["state"]), row["why"])
+
+
 class LiveCommands:
     """``apply`` takes the journal lines that an answer brings (`Ingest.receive`)."""
 
@@ -45,7 +58,14 @@ class LiveCommands:
         self._deadlines_s: dict[str, float] = {}
 
     async def open(
-        self, bank: str, locker: str, actor: str, reason: str, note: str | None = None, person: str | None = None
+        self,
+        bank: str,
+        locker: str,
+        actor: str,
+        reason: str,
+        note: str | None = None,
+        person: str | None = None,
+        wanted: Once | None = None,
     ) -> Result:
         """Ask the bank to open a door now. Raises NotPossible; returns at the latest after ANSWER_WITHIN_S."""
         why = because(reason, note)
@@ -61,15 +81,25 @@ class LiveCommands:
         name = command.command
         self._deadlines_s[name] = time.monotonic() + CLAIM_WITHIN_MS / 1000
         try:
-            await self._pool.run(self._write, bank, command, why)
+            earlier = await self._pool.run(first_wins, lambda: self._write(bank, command, why, wanted))
+            if earlier is not None:
+                return earlier
             try:
-                raw = await self._line.request_live(bank, m.encode(command), ANSWER_WITHIN_S)
-                answer = m.decode(m.CommandAnswer, raw)
-            except (FabricError, m.MessageError):
-                return await self._pool.run(self._unanswered, name)
-            return await self._pool.run(self._answered, bank, name, answer)
+                return await self._send(bank, command)
+            except Overloaded:
+                # It is on its way already: "nothing was done" would be wrong. Its journal will tell.
+                return Result(name, "unknown", "busy")
         finally:
             self._deadlines_s.pop(name, None)
+
+    async def _send(self, bank: str, command: m.LiveCommand) -> Result:
+        name = command.command
+        try:
+            raw = await self._line.request_live(bank, m.encode(command), ANSWER_WITHIN_S)
+            answer = m.decode(m.CommandAnswer, raw)
+        except (FabricError, m.MessageError):
+            return await self._pool.run(self._unanswered, name)
+        return await self._pool.run(self._answered, bank, name, answer)
 
     def claim(self, bank: str, command: str) -> m.ClaimReply:
         """Let the bank go ahead: once, and only before the deadline."""
@@ -89,17 +119,23 @@ class LiveCommands:
             return m.ClaimReply(go=False, why="late_or_claimed")
         return m.ClaimReply(go=True)
 
-    def _write(self, bank: str, command: m.LiveCommand, why: Why) -> None:
+    def _write(self, bank: str, command: m.LiveCommand, why: Why, wanted: Once | None) -> Result | None:
+        """Write the command down; where this very request did so before, what became of it then."""
         with self._store.write() as work:
+            earlier = before(work, wanted)
+            if earlier is not None:
+                return result_of(earlier)
             work.connection.execute(
                 insert(commands).values(
                     command=command.command, bank=bank, ordinal=None, kind=command.kind, locker=command.locker,
-                    payload=msgspec.json.encode(command), state="waiting", actor=command.actor, **why.columns(),
-                    made_ms=work.now_ms, not_after_ms=work.now_ms + CLAIM_WITHIN_MS,
+                    payload=msgspec.json.encode(command), state="waiting", actor=command.actor,
+                    **why.columns(),
+                    **(wanted.columns() if wanted is not None else {}), made_ms=work.now_ms, not_after_ms=work.now_ms + CLAIM_WITHIN_MS,
                 )
             )  # fmt: skip
             subject = f"{bank}-{command.locker}"
             work.audit(command.actor, "command.open", subject, command=command.command, reason=command.reason)
+        return None
 
     def _unanswered(self, name: str) -> Result:
         """No answer came: withdraw the command. If it was claimed already, only the journal will tell."""
@@ -113,7 +149,11 @@ class LiveCommands:
 
     def _answered(self, bank: str, name: str, answer: m.CommandAnswer) -> Result:
         if answer.events is not None:
-            self._apply(bank, answer.events)
+            try:
+                self._apply(bank, answer.events)
+            except Unacceptable as error:
+                # The lines come again by themselves; the answer stands without them.
+                log.warning("an answer brought lines that cannot be taken", bank=bank, why=str(error))
         why = answer.reason.partition(":")[0][:40] if answer.reason else None
         with self._store.write() as work:
             # Where the bank's journal has settled it already, the journal stands.

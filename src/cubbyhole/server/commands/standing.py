@@ -12,6 +12,7 @@ from sqlalchemy import Connection, insert, select, update
 
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.digest import commitment
+from cubbyhole.server.commands.once import Once
 from cubbyhole.server.persistence.tables import banks, commands
 from cubbyhole.server.persistence.unit import DIRECTORY, UnitOfWork, counter_value
 
@@ -83,7 +84,7 @@ def because(reason: str, note: str | None = None) -> Why:
     return Why(word, text, salt, commitment(salt, text))
 
 
-def issue(work: UnitOfWork, order: Order) -> str:
+def issue(work: UnitOfWork, order: Order, wanted: Once | None = None) -> str:
     """Write the command down for its bank and return its id. Raises NotPossible."""
     if order.kind not in KINDS:
         raise NotPossible("unknown_kind", f"{order.kind!r} is none of {', '.join(KINDS)}")
@@ -109,7 +110,7 @@ def issue(work: UnitOfWork, order: Order) -> str:
         insert(commands).values(
             command=name, bank=order.bank, ordinal=ordinal, kind=order.kind, locker=order.locker,
             payload=msgspec.json.encode(message), state="waiting", actor=order.actor, **why.columns(),
-            made_ms=work.now_ms, not_after_ms=not_after_ms,
+            **(wanted.columns() if wanted is not None else {}), made_ms=work.now_ms, not_after_ms=not_after_ms,
         )
     )  # fmt: skip
     work.audit(order.actor, f"command.{order.kind}", f"{order.bank}-{order.locker}", command=name, reason=why.reason)

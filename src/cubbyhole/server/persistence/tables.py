@@ -267,6 +267,8 @@ commands = Table(
     Column("not_after_ms", BigInteger, nullable=False),
     Column("claimed_ms", BigInteger),
     Column("settled_ms", BigInteger),
+    Column("once_key", String(64), unique=True),  # of an Idempotency-Key, with whose it is
+    Column("once_body", String(64)),
     UniqueConstraint("bank", "ordinal"),
 )  # fmt: skip
 
