@@ -130,7 +130,8 @@ class LiveCommands:
                     command=command.command, bank=bank, ordinal=None, kind=command.kind, locker=command.locker,
                     payload=msgspec.json.encode(command), state="waiting", actor=command.actor,
                     **why.columns(),
-                    **(wanted.columns() if wanted is not None else {}), made_ms=work.now_ms, not_after_ms=work.now_ms + CLAIM_WITHIN_MS,
+                    **(wanted.columns() if wanted is not None else {}),
+                    made_ms=work.now_ms, not_after_ms=work.now_ms + CLAIM_WITHIN_MS,
                 )
             )  # fmt: skip
             subject = f"{bank}-{command.locker}"
