@@ -14,9 +14,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cubbyhole.domain.chain import genesis, head_text, link
+from cubbyhole.domain.decide import Denied
 from cubbyhole.domain.directory import Calendar, CredentialRow, PersonRow, content_hash
 from cubbyhole.domain.rules import DEFAULT
-from cubbyhole.domain.vocabulary import Outcome
+from cubbyhole.domain.vocabulary import Outcome, Reason
 from cubbyhole.domain.watch import Reading
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.core import BankCore
@@ -54,6 +55,7 @@ class Run:
 
     disk: PowerCutDisk
     unlocks: list[io.Unlock] = field(default_factory=list)
+    denied: list[Reason] = field(default_factory=list)
     cut: bool = False
 
 
@@ -64,6 +66,7 @@ class Survivor:
     grants: frozenset[str]
     lines: int
     settled_unknown: int
+    types: frozenset[str] = frozenset()
 
 
 def sync_reply(people: int = 6) -> SyncReply:
@@ -96,6 +99,7 @@ def live(
     make_core: CoreMaker = BankCore,
     checkpoint_pages: int | None = None,
     taps: int = 12,
+    full_at: range = range(0),
 ) -> Run:
     """Run the day until it ends or the power goes at point ``cut_at``."""
     disk = PowerCutDisk()
@@ -106,7 +110,7 @@ def live(
         store = None
         try:
             store = _open(folder, vfs.title, synchronous)
-            _day(run, store, make_core, checkpoint_pages, taps)
+            _day(run, store, make_core, checkpoint_pages, taps, full_at)
         except Exception:
             if not disk.dead:
                 raise
@@ -119,7 +123,9 @@ def live(
     return run
 
 
-def _day(run: Run, store: BankStore, make_core: CoreMaker, checkpoint_pages: int | None, taps: int) -> None:
+def _day(
+    run: Run, store: BankStore, make_core: CoreMaker, checkpoint_pages: int | None, taps: int, full_at: range
+) -> None:
     clock = StepClock()
     if checkpoint_pages is not None:
         store._db.execute(f"PRAGMA wal_autocheckpoint={checkpoint_pages}")
@@ -131,12 +137,14 @@ def _day(run: Run, store: BankStore, make_core: CoreMaker, checkpoint_pages: int
     def handle(*group: io.Input) -> None:
         effects = core.handle(group)
         run.disk.alive()  # a machine without power emits nothing
+        run.denied += [e.decision.reason for e in effects if isinstance(e, io.Said) and isinstance(e.decision, Denied)]
         run.unlocks += [e for e in effects if isinstance(e, io.Unlock) and e not in run.unlocks]
 
     handle(io.DirectoryCame(sync_reply()), io.ServerAnswered(clock.wall_ms(), 5))
     handle(_closed(NUMBERS, clock.now_ms))
     handle(_closed(NUMBERS, clock.now_ms))
     for turn in range(taps):
+        run.disk.full = turn in full_at
         clock.now_ms += 2_000
         number = NUMBERS[turn % len(NUMBERS)]
         seen = len(run.unlocks)
@@ -179,13 +187,14 @@ def revive(run: Run, folder: Path, keep: Keep, seed: int) -> Survivor:
         query = "SELECT seq, bytes, hash, signature FROM line WHERE epoch=? ORDER BY seq"
         rows = [] if epoch is None else list(store._db.execute(query, (epoch,)))
         assert [row[0] for row in rows] == list(range(1, len(rows) + 1)), "the surviving journal has a gap"
-        grants = set()
+        grants, types = set(), set()
         if epoch is not None and rows:
             last = genesis("A", epoch)
             for _, raw, line_hash, _ in rows:
                 last = link(last, raw)
                 assert last == line_hash, "the surviving chain is broken"
                 line = msgspec.json.decode(raw)
+                types.add(line["type"])
                 if line["type"] == "access.granted":
                     grants.add(line["data"]["grant"])
             signature = rows[-1][3]
@@ -200,6 +209,6 @@ def revive(run: Run, folder: Path, keep: Keep, seed: int) -> Survivor:
         settled = [msgspec.json.decode(raw) for (raw,) in new]
         unknown = sum(s["type"] == "unlock.settled" and s["data"]["outcome"] == Outcome.UNKNOWN for s in settled)
         store.close()
-        return Survivor(frozenset(grants), len(rows), unknown)
+        return Survivor(frozenset(grants), len(rows), unknown, frozenset(types))
     finally:
         vfs.unregister()

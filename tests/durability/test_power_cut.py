@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from cubbyhole.domain.moment import Moment
+from cubbyhole.domain.vocabulary import Reason
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.core import BankCore
 from cubbyhole.simulator.world.powercut import Keep
@@ -72,3 +73,16 @@ def test_a_store_that_does_not_sync_is_caught(tmp_path: Path) -> None:
 def test_a_core_that_sends_the_frame_before_the_commit_is_caught(tmp_path: Path) -> None:
     total = all_points(tmp_path, make_core=FrameBeforeCommit)
     assert cuts_that_lose_a_grant(tmp_path, range(total // 2), "nothing", make_core=FrameBeforeCommit) > 0
+
+
+def test_a_disk_that_is_full_for_a_while_denies_and_counts_and_the_bank_goes_on(tmp_path: Path) -> None:
+    run = live(tmp_path, cut_at=None, taps=14, full_at=range(3, 7))
+    assert run.denied.count(Reason.DISK_FULL) >= 4
+    assert len(run.unlocks) >= 6
+    assert lost_grants(run, tmp_path, "nothing", 0) == set()
+    assert "journal.lost" in revive(run, tmp_path, "nothing", 0).types
+
+
+def test_a_cut_of_the_power_while_the_disk_is_full_loses_no_grant_either(tmp_path: Path) -> None:
+    total = all_points(tmp_path, full_at=range(3, 6))
+    assert cuts_that_lose_a_grant(tmp_path, range(0, total, 3), "nothing", full_at=range(3, 6)) == 0

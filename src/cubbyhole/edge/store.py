@@ -215,12 +215,17 @@ class BankStore:
         return Loaded(state, last, self.acked())
 
     def snapshot(self, state: BankState) -> None:
-        """Remember a folded state so that the next start is quick."""
-        with self._db:
-            self._db.execute(
-                "INSERT OR REPLACE INTO snapshot VALUES (?,?,?)",
-                (state.epoch, state.seq, encode_state(state)),
-            )
+        """Remember a folded state so that the next start is quick. Without room for it the start is slower."""
+        try:
+            with self._db:
+                self._db.execute(
+                    "INSERT OR REPLACE INTO snapshot VALUES (?,?,?)",
+                    (state.epoch, state.seq, encode_state(state)),
+                )
+        except (apsw.FullError, apsw.IOError):
+            return
+        except apsw.Error as error:
+            raise StoreBroken(f"{self.path.name}: {error}") from None
 
     def acked(self) -> int:
         value = self._fact("acked")

@@ -2,7 +2,8 @@
 
 Killing a process says nothing about durability, because the page cache survives it. This disk keeps two images of
 every file, the one that reads see and the one that a power cut leaves. `PowerCutDisk.cut_at` cuts the power at the
-n-th write, truncation, sync or deletion; from then on every call fails. What survives is the synced image plus,
+n-th write, truncation, sync or deletion; from then on every call fails.
+While ``full``, writes fail and the rest works. What survives is the synced image plus,
 by ``keep``, none, all or a seeded choice of the unsynced 512-byte sectors: drives promise no more than that.
 """
 
@@ -52,6 +53,7 @@ class PowerCutDisk:
         self.points = 0
         self.cut_at: int | None = None
         self.dead = False
+        self.full = False  # no write fits any more
 
     def point(self) -> None:
         """One thing more reaches the disk, unless the power is cut here."""
@@ -122,6 +124,8 @@ class _OpenFile(apsw.VFSFile):
 
     def xWrite(self, data: bytes, offset: int) -> None:
         self._disk.point()
+        if self._disk.full:
+            raise apsw.FullError
         _write(self._file.seen, offset, data)
         self._file.unsynced.append(_Write(offset, bytes(data)))
 
