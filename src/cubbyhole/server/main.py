@@ -15,6 +15,7 @@ import uvicorn
 from sqlalchemy import func, insert, select, update
 
 from cubbyhole.domain.rules import DEFAULT
+from cubbyhole.protocol.fabric.errors import Refused
 from cubbyhole.protocol.fabric.login import Endpoint
 from cubbyhole.server.app import create_app
 from cubbyhole.server.auth import owner_link
@@ -23,7 +24,7 @@ from cubbyhole.server.banks.controllers import ControllerRegistry
 from cubbyhole.server.banks.enrolling import enrolment_desk
 from cubbyhole.server.banks.ingest import Change, Ingest
 from cubbyhole.server.banks.messages import Unacceptable
-from cubbyhole.server.banks.presence import Heartbeats
+from cubbyhole.server.banks.presence import Heartbeats, Standing
 from cubbyhole.server.banks.queries import BankQueries, standings
 from cubbyhole.server.banks.refold import refold_stale
 from cubbyhole.server.banks.rounds import Rounds
@@ -235,7 +236,6 @@ async def run(settings: ServerSettings, ready: Callable[[Server], Awaitable[None
 
 def _serve(link: ServerLink, verb: str, pool: WorkPool, handler: Callable[[str, bytes], bytes]) -> None:
     """Answer a verb from a thread; what cannot be accepted is answered with its fixed word."""
-    from cubbyhole.protocol.fabric.errors import Refused
 
     async def answer(bank: str, payload: bytes) -> bytes:
         try:
@@ -246,7 +246,7 @@ def _serve(link: ServerLink, verb: str, pool: WorkPool, handler: Callable[[str, 
     link.subscribe(verb, answer)
 
 
-def _look(store: Store):  # type: ignore[no-untyped-def]
+def _look(store: Store) -> tuple[int, dict[str, Standing]]:
     with store.read() as connection:
         return standings(connection)
 

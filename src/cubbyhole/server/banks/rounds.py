@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 
 import structlog
 from sqlalchemy import insert, update
@@ -16,7 +17,7 @@ from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.fabric.errors import FabricError, Refused
 from cubbyhole.server.banks import controllers
 from cubbyhole.server.banks.messages import Unacceptable, parse
-from cubbyhole.server.banks.presence import Heartbeats
+from cubbyhole.server.banks.presence import Heartbeats, Standing
 from cubbyhole.server.banks.queries import standings
 from cubbyhole.server.fabric.link import Link
 from cubbyhole.server.persistence.pool import Overloaded, WorkPool
@@ -74,17 +75,18 @@ class Rounds:
         await self.look()
         await self._nudge_all(only=bank)
 
-    async def _forever(self, round_, pause_s: float) -> None:  # type: ignore[no-untyped-def]
+    async def _forever(self, round_: Callable[[], Awaitable[None]], pause_s: float) -> None:
+        name = getattr(round_, "__name__", "round")
         while True:
             try:
                 await round_()
             except asyncio.CancelledError:
                 raise
             except (FabricError, Overloaded) as error:
-                log.info("a round was not finished", round=round_.__name__, why=str(error))
+                log.info("a round was not finished", round=name, why=str(error))
             except Exception:
                 # One bad row or a database that is away must not end the rounds.
-                log.exception("a round failed", round=round_.__name__)
+                log.exception("a round failed", round=name)
             await asyncio.sleep(pause_s)
 
     async def _sweep(self) -> None:
@@ -111,7 +113,7 @@ class Rounds:
     async def _keep(self) -> None:
         await self._pool.run(self._write_heard, self._heartbeats.heard())
 
-    def _standings(self):  # type: ignore[no-untyped-def]
+    def _standings(self) -> tuple[int, dict[str, Standing]]:
         with self._store.read() as connection:
             return standings(connection)
 

@@ -16,4 +16,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    raise NotImplementedError("a newer database is not taken back: restore the backup that was made before")
+    raise RuntimeError("a newer database is not taken back: restore the backup that was made before")
