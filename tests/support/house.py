@@ -166,6 +166,13 @@ def open_by_shared_reader(house: House, bank: str, worker: Worker) -> str:
     return number
 
 
+def free(house: House, locker: str) -> None:
+    """Whoever has the locker, like A-08, has it no more."""
+    if house.get(f"/api/v1/lockers/{locker}")["holder"] is not None:
+        answer = house.post(f"/api/v1/lockers/{locker}/release", {"reason": "test"})
+        assert answer["outcome"] == "done", answer
+
+
 def new_events(house: House, bank: str, after: int) -> list[dict[str, Any]]:
     """The bank's events at the API behind feed ordinal ``after``."""
     found: list[dict[str, Any]] = house.get(f"/api/v1/events?bank={bank}&after={after}&limit=500")["items"]

@@ -23,6 +23,7 @@ from tests.support.house import (
     at_the_bank,
     controller_pid,
     eventually,
+    free,
     is_online,
     last_line,
     of_type,
@@ -39,8 +40,7 @@ BANK, NUMBER = "A", "08"
 
 @pytest.fixture(autouse=True)
 def _door_is_free(house: House) -> None:
-    if house.get(f"/api/v1/lockers/{BANK}-{NUMBER}")["holder"] is not None:
-        house.post(f"/api/v1/lockers/{BANK}-{NUMBER}/release", {"reason": "test"})
+    free(house, f"{BANK}-{NUMBER}")
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import msgspec
 import pytest
@@ -11,11 +10,13 @@ import pytest
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.subjects import UP_VERBS
 from cubbyhole.simulator.house import House
+from cubbyhole.simulator.office import Worker
 from tests.support.house import (
     agree,
     at_the_bank,
     at_the_server,
     eventually,
+    free,
     is_online,
     last_line,
     of_type,
@@ -45,21 +46,20 @@ NONSENSE = {
 }
 
 
-def known_holder(house: House, number: str) -> Any:
-    """Somebody who opens that door of bank A; the same person for each test that asks."""
-    return house.staff[12 + int(number)]
+def holder(house: House) -> Worker:
+    """Who opens door 08 of bank A after everything."""
+    return house.staff[20]
 
 
-def still_opens(house: House, number: str = "08") -> None:
+def still_opens(house: House) -> None:
     """A valid tap opens a door of bank A, and the server hears of it."""
-    open_by_tap(house, "A", number, known_holder(house, number))
+    open_by_tap(house, "A", "08", holder(house))
     eventually(lambda: agree(house, "A"), "the server to hear of it")
 
 
 @pytest.fixture(scope="module", autouse=True)
-def _door_08_is_free(house: House) -> None:
-    if house.get("/api/v1/lockers/A-08")["holder"] is not None:
-        house.post("/api/v1/lockers/A-08/release", {"reason": "test"})
+def _door_is_free(house: House) -> None:
+    free(house, "A-08")
 
 
 @pytest.mark.parametrize("what", NONSENSE)
@@ -140,7 +140,7 @@ def test_frames_that_arrive_bent_open_nothing_and_are_an_alarm(house: House) -> 
     house.sim("fault", bank="A", bus="locks", corrupt=1.0, noise=0.5, seed=11)
     try:
         eventually(lambda: of_type(at_the_bank(house, "A", line), "link.lost"), "the alarm")
-        tap(house, "A", "08", known_holder(house, "08"))
+        tap(house, "A", "08", holder(house))
         denied = eventually(lambda: of_type(at_the_bank(house, "A", line), "tap.denied"), "the denial")
         assert denied[0]["reason"] == "door_unknown"
         assert len(pulses(house, "A")) == had

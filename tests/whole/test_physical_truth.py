@@ -37,8 +37,10 @@ from tests.whole.reckoning import GRANT_LIVES_MS, Grant, Pulse, contradictions
 pytestmark = pytest.mark.slow
 SEED = 20_26
 ROUNDS = int(os.environ.get("CUBBYHOLE_TRUTH_ROUNDS", "1"))
-# What goes wrong in one round, in an order that the dice choose. Between two troubles people come and go.
-TROUBLES = ["kill controller"] * 6 + ["power"] * 3 + ["bad link"] * 3 + ["kill server"] * 2 + ["kill nats"] * 2
+ROUND_S = 60.0
+# What goes wrong in one round: each at least once, the others for as long as the round lasts; the dice give the order.
+TROUBLES = ["kill controller", "power", "bad link", "kill server", "kill nats"]
+MORE = ["kill controller"] * 6 + ["power"] * 2 + ["bad link"] * 2 + ["kill server", "kill nats"]
 POLLS_AT_START = 5
 BANKS = ("A", "B")
 
@@ -210,7 +212,6 @@ def test_every_pulse_has_its_grant_whatever_is_killed() -> None:
         day = Day(house, SEED)
         for _ in range(ROUNDS):
             play(day)
-        assert all(day.done[trouble] for trouble in set(TROUBLES) - {"bad link"}), day.done
         for bank in BANKS:
             eventually(lambda bank=bank: is_online(house, bank), f"bank {bank} to come back", 30.0)  # type: ignore[misc]
             day.quiet(bank)
@@ -220,16 +221,20 @@ def test_every_pulse_has_its_grant_whatever_is_killed() -> None:
             told = f"bank {bank}, {dict(day.done)}\n{grants}\n{made}"
             assert contradictions(grants, made, day.faults[bank]) == [], told
             assert pulses_without_a_person(house, bank) == [], told
-            assert sum(grant.outcome == "opened" for grant in grants) >= 5 * ROUNDS, told
+            assert sum(grant.outcome == "opened" for grant in grants) >= 3 * ROUNDS, told
             assert len({line.seq for line in at_the_bank(house, bank)}) == at_the_bank(house, bank)[-1].seq, told
         print(dict(day.done), {bank: Counter(grant.outcome for grant in grants_of(house, bank)) for bank in BANKS})
 
 
 def play(day: Day) -> None:
-    """One round: every trouble once, people between them."""
-    troubles = list(TROUBLES)
+    """One round: people come to both banks, and between them something goes wrong."""
+    end = time.monotonic() + ROUND_S
+    troubles, more = list(TROUBLES), list(MORE)
     day.dice.shuffle(troubles)
-    for kind in troubles:
+    day.dice.shuffle(more)
+    for number, kind in enumerate([*troubles, *more]):
+        if number >= len(troubles) and time.monotonic() > end:
+            return
         for bank in BANKS:
             day.somebody_comes(bank)
         day.trouble(kind)
