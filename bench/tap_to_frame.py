@@ -46,7 +46,6 @@ def run(folder: Path) -> list[Figure]:
     """Eight figures: frame and door, for two baud rates, online and offline. Raises NotMeasured."""
     folder = folder / "tap_to_frame"
     shutil.rmtree(folder, ignore_errors=True)
-    in_flight = {plan.id: slowest_exchange_ms(folder / f"bare-{plan.id}", plan) for plan in PLANS}
     staff = workers()
     groups = {plan.id: staff[i * len(plan.numbers) : (i + 1) * len(plan.numbers)] for i, plan in enumerate(PLANS)}
     house = House(folder / "house", free_ports(1)[0], PLANS, staff, auto_close_s=CLOSE_AFTER_S)
@@ -58,6 +57,8 @@ def run(folder: Path) -> list[Figure]:
                 for plan in PLANS:
                     house.sim("cable", bank=plan.id, act="cut")
                 time.sleep(CUT_FOR_S)
+            # Beside the same processes as the taps, so that both see the same machine.
+            in_flight = {plan.id: slowest_exchange_ms(folder / f"bare-{plan.id}", plan) for plan in PLANS}
             taps = _tap(house, groups, folder)
             for plan in PLANS:
                 figures += _figures(f"{plan.baudrate} baud, {cable}", taps[plan.id], in_flight[plan.id])
@@ -104,14 +105,15 @@ def _taps(house: House, plan: BankPlan, before: int, syncs: list[float]) -> _Tap
     return _Taps(to_frame, to_open, syncs)
 
 
-def _figures(where: str, taps: _Taps, in_flight_ms: float) -> list[Figure]:
+def _figures(where: str, taps: _Taps, in_flight: tuple[float, float]) -> list[Figure]:
+    in_flight_ms, median_ms = in_flight
     sync_ms = quantile(taps.syncs, 0.99)
     return [
         Figure(
             name=f"F1 tap to unlock frame, {where}", unit="ms, p99", value=quantile(taps.to_frame, 0.99),
             limit=in_flight_ms + sync_ms + ALLOWED_MS,
-            limit_is=f"bare poll or light in flight {in_flight_ms:.2f} (p99) + bare fdatasync {sync_ms:.2f} (p99)"
-            f" + {ALLOWED_MS:g}",
+            limit_is=f"poll or light in flight {in_flight_ms:.2f} (bare, p99; median {median_ms:.2f})"
+            f" + fdatasync {sync_ms:.2f} (bare, p99) + {ALLOWED_MS:g}",
             span=f"reader's last byte → unlock frame's first byte, {len(taps.to_frame)} taps, by the rig's record",
             goal=1.0, at_least=False,
         ),
