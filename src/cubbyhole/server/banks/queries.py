@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, RowMapping, func, select
 from typing_extensions import TypedDict
 
-from cubbyhole.domain.events import UnlockSettled
-from cubbyhole.domain.vocabulary import Outcome
+from cubbyhole.domain.events import DoorSeen, OccupancyChanged, UnlockSettled
+from cubbyhole.domain.vocabulary import Door, Occupancy, Outcome
 from cubbyhole.protocol.journal import Line, LineError, decode_line
 from cubbyhole.server.banks.presence import Heartbeats, Standing
 from cubbyhole.server.banks.views import (
@@ -137,7 +137,10 @@ class BankQueries:
             if before is not None:
                 query = query.where(events.c.ordinal < before)
             query = query.order_by(events.c.ordinal.desc())
-        rows = connection.execute(query.limit(min(limit, EVENTS_PER_PAGE_MOST))).mappings().all()
+        limit = min(limit, EVENTS_PER_PAGE_MOST)
+        # What goes without saying is left out below; enough is read that a page is full all the same.
+        read_most = limit if quiet else min(4 * limit, EVENTS_PER_PAGE_MOST)
+        rows = connection.execute(query.limit(read_most)).mappings().all()
         if after is None:
             rows = rows[::-1]
         names = names_of(connection, (person for row in rows for person in (row["person"], row["actor"])))
@@ -145,6 +148,7 @@ class BankQueries:
         notes = _notes(connection, [line for _, line in read])
         if not quiet:
             read = [(row, line) for row, line in read if not _goes_without_saying(line)]
+            read = read[-limit:] if after is None else read[:limit]
         return [_event_view(row, line, names, notes) for row, line in read]
 
     def denied_since(self, connection: Connection, since_ms: int) -> int:
@@ -234,9 +238,16 @@ def _decoded(raw: bytes) -> Line | None:
 
 
 def _goes_without_saying(line: Line | None) -> bool:
-    """A door that opened as it should says so itself."""
-    event = line.event if line is not None else None
-    return isinstance(event, UnlockSettled) and event.outcome in (Outcome.OPENED, Outcome.ALREADY_OPEN)
+    """A door that opened as it should says so itself, and an empty closed locker is what everybody expects."""
+    match line.event if line is not None else None:
+        case UnlockSettled(outcome=outcome):
+            return outcome in (Outcome.OPENED, Outcome.ALREADY_OPEN)
+        case DoorSeen(door=door):
+            return door is Door.CLOSED
+        case OccupancyChanged(occupancy=occupancy):
+            return occupancy is Occupancy.EMPTY
+        case _:
+            return False
 
 
 def _notes(connection: Connection, lines: Iterable[Line | None]) -> dict[str, str]:
@@ -260,7 +271,8 @@ def _event_view(row: RowMapping, line: Line | None, names: dict[str, str], notes
     how = said.how if note is None else f"{said.how}: {note}" if said.how else note
     return EventView(
         id=row["ordinal"], bank=line.bank, seq=line.seq, at=line.moment.at_ms, type=line.type,
-        locker=f"{line.bank}-{locker}" if locker else None, who=_who(row, names), what=said.what, how=how,
+        locker=f"{line.bank}-{locker}" if locker else None, 
+        who=_who(row, names) or (None if locker else f"Bank {line.bank}"), what=said.what, how=how,
         tone=said.tone,
     )  # fmt: skip
 

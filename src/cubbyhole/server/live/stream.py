@@ -85,6 +85,9 @@ class LiveFeed:
         whole = {one.bank for one in moved if one.all_lockers}
         numbers = {(one.bank, number) for one in moved for number in one.lockers}
         newest = max([one.last for one in moved] + [sent])
+        if newest - sent > CATCH_UP_MOST:
+            # A bank that was away long brings more than a page can show: it loads its picture anew.
+            return newest, _message("reset", newest, {})
         with self._store.read() as connection:
             found = self._queries.lockers(connection, names)
             events = []
