@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import itertools
 from datetime import UTC, datetime
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy import select
 
 from cubbyhole.domain.directory import MAX_MIDNIGHTS
 from cubbyhole.server.directory.calendar import DAYS_AHEAD, UnknownTimezone, calendar_for, check_timezone
+from cubbyhole.server.main import open_store
+from cubbyhole.server.persistence.tables import sites
+from cubbyhole.server.settings import ServerSettings
 
 
 def at(text: str) -> int:
@@ -57,3 +62,21 @@ def test_a_zone_that_does_not_exist_is_refused_with_an_example() -> None:
     for wrong in ("Berlin", "../etc/passwd", ""):
         with pytest.raises(UnknownTimezone, match="Europe/Berlin"):
             check_timezone(wrong)
+
+
+def test_the_installations_time_zone_stays_until_another_is_given(tmp_path: Path) -> None:
+    address = f"sqlite:///{tmp_path / 'x.db'}"
+
+    def zone(given: str | None) -> str:
+        store = open_store(ServerSettings(home=tmp_path, database_url=address, timezone=given))
+        with store.read() as connection:
+            found = connection.execute(select(sites.c.timezone).where(sites.c.site == "")).scalar_one()
+        store.engine.dispose()
+        return str(found)
+
+    assert zone("Europe/Berlin") == "Europe/Berlin"
+    assert zone(None) == "Europe/Berlin"
+    assert zone("Asia/Tokyo") == "Asia/Tokyo"
+    assert zone(None) == "Asia/Tokyo"
+    with pytest.raises(UnknownTimezone):
+        zone("Mars/Olympus")

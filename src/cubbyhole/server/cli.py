@@ -16,7 +16,7 @@ import structlog
 import typer
 
 from cubbyhole.domain.layout import LayoutError
-from cubbyhole.server.settings import DEFAULT_PORT, ServerSettings, database_address, home_folder, local_timezone
+from cubbyhole.server.settings import DEFAULT_PORT, ServerSettings, database_address, home_folder
 
 Home = Annotated[Path | None, typer.Option("--home", help="Data folder; else CUBBYHOLE_HOME, else ./.cubbyhole.")]
 Database = Annotated[
@@ -51,7 +51,9 @@ def serve(
     public_url: Annotated[
         str | None, typer.Option(help="How people reach the pages, where it is not host and port.")
     ] = None,
-    timezone: Annotated[str | None, typer.Option(help="Time zone of sites that have none of their own.")] = None,
+    timezone: Annotated[
+        str | None, typer.Option(help="Time zone of sites without one of their own, like Europe/Berlin.")
+    ] = None,
     nats_url: Annotated[str, typer.Option(help="tls://host:port of an own NATS; else one is started here.")] = "",
     nats_host: Annotated[
         str, typer.Option(help="Address on which the started NATS listens for controllers.")
@@ -68,7 +70,7 @@ def serve(
 
     _log_to_stderr()
     settings = _settings(
-        home, database_url, host=host, port=port, public_url=public_url, timezone=timezone or local_timezone(),
+        home, database_url, host=host, port=port, public_url=public_url, timezone=timezone,
         nats_url=nats_url, nats_host=nats_host, nats_port=nats_port, nats_binary=nats_binary, workbench=workbench,
     )  # fmt: skip
 

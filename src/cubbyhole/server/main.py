@@ -46,9 +46,9 @@ from cubbyhole.server.persistence.engine import make_engine
 from cubbyhole.server.persistence.migrate import migrate
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.tables import rules, sites
-from cubbyhole.server.persistence.unit import Store
+from cubbyhole.server.persistence.unit import Store, UnitOfWork
 from cubbyhole.server.services import Services
-from cubbyhole.server.settings import ServerSettings
+from cubbyhole.server.settings import ServerSettings, local_timezone
 from cubbyhole.server.web.readiness import Readiness
 from cubbyhole.ui.render import NotBuilt, Renderer
 
@@ -72,15 +72,22 @@ def open_store(settings: ServerSettings) -> Store:
     with store.read() as connection:
         zone = connection.execute(select(sites.c.timezone).where(sites.c.site == "")).scalar()
         has_rules = connection.execute(select(func.count()).select_from(rules)).scalar_one() > 0
-    if zone is None or not has_rules:
+    wanted = check_timezone(settings.timezone or zone or local_timezone())
+    if zone != wanted or not has_rules:
         with store.write() as work:
-            if zone is None:
-                zone = check_timezone(settings.timezone)
-                work.connection.execute(insert(sites).values(site="", timezone=zone))
-                work.connection.execute(update(sites).values(timezone=zone))
+            _set_timezone(work, zone, wanted)
             if not has_rules:
                 DirectoryChanges(work).put_rule(DEFAULT)
     return store
+
+
+def _set_timezone(work: UnitOfWork, old: str | None, new: str) -> None:
+    """The zone of the installation (the site without a name) and of the sites that have had no other."""
+    if old is None:
+        work.connection.execute(insert(sites).values(site="", timezone=new))
+    elif old != new:
+        work.connection.execute(update(sites).where(sites.c.timezone == old).values(timezone=new))
+        work.audit("server", "timezone.changed", new, before=old)
 
 
 class Server:

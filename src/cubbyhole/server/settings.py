@@ -22,7 +22,7 @@ class ServerSettings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     public_url: str | None = None
-    timezone: str = "UTC"
+    timezone: str | None = None  # as it was, or this machine's at the first start
     nats_url: str = ""
     nats_host: str = "127.0.0.1"
     nats_port: int = 0

@@ -271,7 +271,7 @@ def _event_view(row: RowMapping, line: Line | None, names: dict[str, str], notes
     how = said.how if note is None else f"{said.how}: {note}" if said.how else note
     return EventView(
         id=row["ordinal"], bank=line.bank, seq=line.seq, at=line.moment.at_ms, type=line.type,
-        locker=f"{line.bank}-{locker}" if locker else None, 
+        locker=f"{line.bank}-{locker}" if locker else None,
         who=_who(row, names) or (None if locker else f"Bank {line.bank}"), what=said.what, how=how,
         tone=said.tone,
     )  # fmt: skip
