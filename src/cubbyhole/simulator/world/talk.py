@@ -16,7 +16,7 @@ from cubbyhole.edge.uplink import SILENT_AFTER_MS, _inflate
 from cubbyhole.protocol import messages as m
 from cubbyhole.simulator.world.machine import Machine
 from cubbyhole.simulator.world.office import Office
-from cubbyhole.simulator.world.wire import Wire
+from cubbyhole.simulator.world.wire import Weather, Wire
 
 BEAT_MS = 1_000
 QUIET_BEAT_MS = 900_000
@@ -127,11 +127,9 @@ class Talk:
 
         self._ask(self.office.serve_beat, beat, answered, silent, 2_000)
         lag = core.directory.version < len(self.office.banks[state.bank].editions)
-        quick = (
-            self._kernel.now_ms < self._alert_until_ms
-            or state.clock_in_doubt
-            or (lag and state.contact_lost_ms is None)
-        )
+        can_answer = self.wire.weather is not Weather.CUT and self.office.up
+        quick = self._kernel.now_ms < self._alert_until_ms
+        quick = quick or (can_answer and (state.clock_in_doubt or (lag and state.contact_lost_ms is None)))
         self._quiet = not quick
         self._kernel.after(BEAT_MS if quick else QUIET_BEAT_MS, self._beat, life, beating)
 
