@@ -52,7 +52,7 @@ class Bank:
             self._buses.append(worker)
             self._workers.update(dict.fromkeys(lines, (worker, self._supplies[bus.supply])))
         self._lights = Lights(self._draw)
-        self._slots: dict[str, Supply] = {}  # slots that live commands hold, by locker
+        self._slots: dict[str, Supply] = {}  # slots that live commands hold, by command
         self._commands = 0
         self._tasks: set[asyncio.Task[None]] = set()
         link.on_live(self.id, self._live)
@@ -101,7 +101,7 @@ class Bank:
         for effect in sorted(effects, key=lambda effect: not isinstance(effect, io.Unlock)):
             match effect:
                 case io.Unlock():
-                    self._spawn(self._unlock(effect, self._slots.pop(effect.locker, None)))
+                    self._spawn(self._unlock(effect, self._slots.pop(effect.command or "", None)))
                 case io.Light():
                     self._lights.show(effect.locker, effect.look)
                 case io.Answer():
@@ -191,7 +191,8 @@ class Bank:
             return refused("unknown_locker")
         if not await supply.take(mono_ms() + SLOT_FOR_COMMAND_MS):
             return refused("busy")
-        self._slots[command.locker] = supply
+        self._slots[command.command] = supply
+        asked_ms = mono_ms()  # the second that the claim is good for begins before it is asked
         token: asyncio.Future[m.CommandAnswer] = asyncio.get_running_loop().create_future()
         try:
             claim = m.Claim(bank=self.id, command=command.command)
@@ -204,7 +205,7 @@ class Bank:
                 return refused(f"claim_failed: {error}")
             if not reply.go:
                 return refused(reply.why or "not_claimed")
-            if not self._runner.post(io.Claimed(command, token, mono_ms())):
+            if not self._runner.post(io.Claimed(command, token, asked_ms)):
                 return refused("busy")
             try:
                 answer = await asyncio.wait_for(token, ANSWER_S)
@@ -212,7 +213,7 @@ class Bank:
                 return m.CommandAnswer(command=command.command, outcome="unknown", reason="slow")
         finally:
             # Still here: no unlock came of it, so nobody else gives the slot back.
-            if self._slots.pop(command.locker, None) is not None:
+            if self._slots.pop(command.command, None) is not None:
                 supply.give_back()
         batch = self._uplink.batch()
         if batch is not None and batch.first == self._uplink.acked + 1:

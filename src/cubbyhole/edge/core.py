@@ -353,6 +353,7 @@ class BankCore:
                         made.grant,
                         item.mono_ms,
                         item.mono_ms + CLAIM_VALID_MS,
+                        c.command,
                     )
                 )
             effects.append(io.Answer(item.token, CommandAnswer(command=c.command, outcome="done")))

@@ -68,7 +68,7 @@ class PulseFailed:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A live command that the server let go at ``mono_ms``; ``token`` goes back with the answer."""
+    """A live command that the server let go; ``mono_ms`` is when it was asked to. ``token`` goes back with the answer."""
 
     command: LiveCommand
     token: object
@@ -135,12 +135,14 @@ class Look(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Unlock:
-    """Send the unlock frame of a durable grant, if its turn comes before ``until_ms`` (monotonic)."""
+    """Send the unlock frame of a durable grant, if its turn comes before ``until_ms`` (monotonic). ``command`` is the
+    live command that holds the supply's slot for it already."""
 
     locker: str
     grant: str
     asked_ms: int
     until_ms: int
+    command: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
