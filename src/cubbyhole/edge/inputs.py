@@ -68,7 +68,7 @@ class PulseFailed:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """A live command that the server let go; ``mono_ms`` is when it was asked to. ``token`` goes back with the answer."""
+    """A live command that the server let go; ``mono_ms`` is when it was asked. ``token`` goes back with the answer."""
 
     command: LiveCommand
     token: object
