@@ -57,7 +57,10 @@ async function show(drawer: HTMLElement, bank: string, number: string, take: boo
   if (chosen.number !== number) return;
   // What was just said about an act stays while the facts around it move.
   const said = take ? null : drawer.querySelector(".notice[role]");
-  drawer.innerHTML = await answer.text();
+  const text = await answer.text();
+  // Somebody began to fill in a form while this was on its way: theirs comes first.
+  if (!take && drawer.querySelector("details[open]")) return;
+  drawer.innerHTML = text;
   if (said) drawer.querySelector(".marks")?.after(said);
   drawer.hidden = false;
   if (take) drawer.querySelector<HTMLElement>("[data-close]")?.focus();
