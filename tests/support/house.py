@@ -20,7 +20,7 @@ from cubbyhole.simulator.office import BankPlan, Worker, controller_toml, worker
 
 SMALL = BankPlan("A", "Lobby", "Ground floor", ("M M M M", "S S S S"), "modbus", 19200, door_readers=True, lights=True)
 SHARED = BankPlan("B", "Studio", "Floor 2", ("M+ M+ M+ M+", "M M M M"), "cu16", 19200, door_readers=False, lights=False)
-WAIT_S = 15.0
+WAIT_S = 45.0
 T = TypeVar("T")
 
 
@@ -222,6 +222,15 @@ def replace_controller(house: House, bank: str) -> None:
     code = house.command("controller", "code", bank)["code"]
     house.command("enrol", house.url, code, "--bank", bank, "--folder", str(folder))
     house.sim("power", bank=bank, act="on")
+
+
+def look_inside(house: House, bank: str) -> None:
+    """Somebody checks every locker that is unverified after its controller was replaced."""
+    for view in house.get(f"/api/v1/lockers?bank={bank}")["items"]:
+        if view["check"] == "unverified":
+            answer = house.post(f"/api/v1/lockers/{view['id']}/checked", {"reason": "looked_inside"})
+            assert answer["outcome"] in ("done", "requested"), answer
+    eventually(lambda: agree(house, bank), "the server to hear of it")
 
 
 def _rows(file: Path, query: str, *values: object) -> list[tuple[Any, ...]]:

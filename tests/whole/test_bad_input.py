@@ -19,6 +19,7 @@ from tests.support.house import (
     free,
     is_online,
     last_line,
+    look_inside,
     of_type,
     open_by_shared_reader,
     open_by_tap,
@@ -176,6 +177,7 @@ def test_a_journal_that_contradicts_itself_is_kept_as_evidence_and_not_believed(
     assert house.get("/api/v1/banks/B")["quarantine"] is None
     assert rows_of_server(house, alarm) == []
     assert open_by_shared_reader(house, "B", worker) == mine
+    look_inside(house, "B")
 
 
 def test_a_forged_batch_is_a_message_that_a_sound_one_would_be(house: House) -> None:
