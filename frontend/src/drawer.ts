@@ -54,10 +54,10 @@ async function show(drawer: HTMLElement, bank: string, number: string, take: boo
   chosen = { bank, number };
   for (const picture of document.querySelectorAll<BankPicture>("cubby-bank[data-opens]")) picture.select(number);
   const answer = await fetch(`/banks/${encodeURIComponent(bank)}/lockers/${encodeURIComponent(number)}`);
+  const text = await answer.text();
   if (chosen?.number !== number || chosen.bank !== bank) return; // closed or another door meanwhile
   // What was just said about an act stays while the facts around it move.
   const said = take ? null : drawer.querySelector(".notice[role]");
-  const text = await answer.text();
   // Somebody began to fill in a form while this was on its way: theirs comes first.
   if (!take && drawer.querySelector("details[open]")) return;
   drawer.innerHTML = text;
