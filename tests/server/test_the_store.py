@@ -118,11 +118,11 @@ def test_migrating_again_changes_nothing(store: Store) -> None:
         assert counter_value(connection, FEED) == 7
 
 
-def test_two_processes_may_migrate_at_once(database_url: str) -> None:
+def test_two_processes_may_migrate_at_once(empty_url: str) -> None:
     failures: list[Exception] = []
 
     def run() -> None:
-        engine = make_engine(database_url)
+        engine = make_engine(empty_url)
         try:
             migrate(engine)
         except Exception as error:

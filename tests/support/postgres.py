@@ -51,10 +51,15 @@ class PostgresServer:
         self._numbers = itertools.count(1)
 
     @contextlib.contextmanager
-    def database(self) -> Iterator[str]:
-        """An empty database until the block ends, as an address for ``--database-url``."""
+    def database(self, like: str | None = None) -> Iterator[str]:
+        """A database until the block ends, as an address for ``--database-url``: empty, or a copy of ``like``, the
+        address of another one that nobody is connected to."""
         name = f"cubbyhole_test_{os.getpid()}_{next(self._numbers)}"
-        self._do("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", name)
+        if like is None:
+            self._do("CREATE DATABASE {} TEMPLATE template0 ENCODING 'UTF8'", name)
+        else:
+            template = like.partition("?")[0].rpartition("/")[2]
+            self._do("CREATE DATABASE {} TEMPLATE {} STRATEGY file_copy", name, template)
         try:
             yield self.url(name)
         finally:
@@ -69,9 +74,9 @@ class PostgresServer:
             return f"postgresql+psycopg://{who}/{database}?host={host}" + (f"&port={port}" if port else "")
         return f"postgresql+psycopg://{who}{host}{f':{port}' if port else ''}/{database}"
 
-    def _do(self, statement: str, database: str) -> None:
+    def _do(self, statement: str, *names: str) -> None:
         with psycopg.connect(self.conninfo, autocommit=True, connect_timeout=5) as connection:
-            connection.execute(sql.SQL(statement).format(sql.Identifier(database)))
+            connection.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))
 
 
 @contextlib.contextmanager
