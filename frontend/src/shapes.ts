@@ -3,22 +3,16 @@
 export interface Locker {
   id: string;
   number: string;
-  size: string;
-  features: string[];
   state: string;
   door: string;
   lock: string;
-  holder: { name: string } | null;
-  check: string | null;
-  out_of_service: string | null;
-  alarm: string | null;
+  label?: string;
 }
 
 export interface BankHeader {
   id: string;
   online: boolean;
   offline_since: number | null;
-  clock_doubt: boolean;
   free: number;
   in_use: number;
   total: number;
@@ -28,6 +22,7 @@ export interface EventRow {
   id: number;
   bank: string;
   at: number;
+  type: string;
   locker: string | null;
   who: string | null;
   what: string;
@@ -39,17 +34,5 @@ export interface Change {
   banks: BankHeader[];
   lockers: Locker[];
   events: EventRow[];
-}
-
-// What one sees on looking at a locker of the simulated hardware.
-export interface Physical {
-  door: string;
-  lock: string;
-  occupied: boolean;
-  light: boolean;
-  jammed: boolean;
-}
-
-export function bankOf(locker: string): string {
-  return locker.slice(0, locker.lastIndexOf("-"));
+  words?: { free?: Record<string, string>; presence?: Record<string, string> };
 }

@@ -18,7 +18,6 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "door": ("bank", "door", "act"),
     "cable": ("bank", "act"),
     "power": ("bank", "act"),
-    "state": ("bank",),
 }
 FIELD_MOST = 64
 
