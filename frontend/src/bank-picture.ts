@@ -1,6 +1,7 @@
 // A bank's picture was drawn by the server; here it only comes to life: states change in place, arrows walk the doors.
 
-import type { Locker } from "./shapes";
+import type { Locker, Physical } from "./shapes";
+import { label, lookOf, physicalLabel } from "./words";
 
 const DETAIL: [number, string][] = [
   [0.085, "mini"],
@@ -26,23 +27,43 @@ export class BankPicture extends HTMLElement {
     this.#watch?.disconnect();
   }
 
-  // Put a locker's new state into the picture. A door that is not in it is none of ours.
-  show(locker: Locker): void {
-    const door = this.querySelector<SVGGElement>(`.door[data-locker="${CSS.escape(locker.id)}"]`);
+  // Put a locker's new state into the picture; returns whether it was another. A door that is not in it is none of ours.
+  show(locker: Locker): boolean {
+    const look = { state: locker.state, door: locker.door, lock: locker.lock };
+    return this.#draw(locker.id, look, `#i-${lookOf(locker)}`, label(locker));
+  }
+
+  // Put what one sees on looking at a simulated locker into the picture.
+  showPhysical(number: string, seen: Physical): void {
+    const id = `${this.bank}-${number}`;
+    const door = this.#door(id);
     if (!door) return;
-    const swing = this.querySelector<SVGGElement>(`.swing[data-for="${CSS.escape(locker.id)}"]`);
+    const look = { door: seen.door, lock: seen.jammed ? "jammed" : seen.lock };
+    this.#draw(id, look, seen.jammed ? "#i-alarm" : "#i-bench", physicalLabel(id, door.dataset["size"] ?? "", seen));
+    door.toggleAttribute("data-light", seen.light);
+    door.toggleAttribute("data-occupied", seen.occupied);
+  }
+
+  #door(id: string): SVGGElement | null {
+    return this.querySelector<SVGGElement>(`.door[data-locker="${CSS.escape(id)}"]`);
+  }
+
+  #draw(id: string, look: Record<string, string>, icon: string, said: string): boolean {
+    const door = this.#door(id);
+    if (!door) return false;
+    const same = Object.entries(look).every(([name, value]) => door.dataset[name] === value);
+    if (same && door.querySelector("title")?.textContent === said) return false;
+    const swing = this.querySelector<SVGGElement>(`.swing[data-for="${CSS.escape(id)}"]`);
+    const swings = look["door"] !== door.dataset["door"] && door.dataset["door"] !== "unknown" && look["door"] !== "unknown";
     for (const part of [door, swing]) {
       if (!part) continue;
-      part.dataset["state"] = locker.state;
-      part.dataset["door"] = locker.door;
+      Object.assign(part.dataset, look);
+      part.toggleAttribute("data-moved", swings);
     }
-    door.dataset["lock"] = locker.lock;
-    door.querySelector(".glyph")?.setAttribute("href", `#i-${locker.state}`);
-    if (locker.label) {
-      door.setAttribute("aria-label", locker.label);
-      const title = door.querySelector("title");
-      if (title) title.textContent = locker.label;
-    }
+    door.querySelector(".glyph")?.setAttribute("href", icon);
+    if (door.hasAttribute("aria-label")) door.setAttribute("aria-label", said);
+    door.querySelector("title")?.replaceChildren(said);
+    return true;
   }
 
   select(number: string | null): void {
@@ -52,7 +73,8 @@ export class BankPicture extends HTMLElement {
   }
 
   focusDoor(number: string): void {
-    this.querySelector<SVGGElement>(`.door[data-number="${CSS.escape(number)}"]`)?.focus();
+    const door = this.querySelector<SVGGElement>(`.door[data-number="${CSS.escape(number)}"]`);
+    if (door) this.#move(this.querySelector('.door[tabindex="0"]'), door);
   }
 
   // How much is drawn follows the drawn scale in pixels per millimetre, not the device.
@@ -83,9 +105,14 @@ export class BankPicture extends HTMLElement {
     event.preventDefault();
     const next = this.#nearest(from, way[0] ?? 0, way[1] ?? 0);
     if (!next) return;
-    from.tabIndex = -1;
-    next.tabIndex = 0;
-    next.focus();
+    this.#move(from, next);
+  }
+
+  // The picture is one tab stop; which door it is, moves.
+  #move(from: SVGGElement | null, to: SVGGElement): void {
+    if (from) from.tabIndex = -1;
+    to.tabIndex = 0;
+    to.focus();
   }
 
   // The next door by where it stands, not by its number: ahead counts once, aside two and a half times.

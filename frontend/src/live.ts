@@ -1,118 +1,76 @@
-// Holds the live feed of a page and puts what it says into pictures, figures, presence marks and event lists.
+// Holds the live feed of a page and puts what it says into pictures, lists, figures and presence marks.
 
 import { BankPicture } from "./bank-picture";
-import type { BankHeader, Change, EventRow } from "./shapes";
+import { prepend } from "./event-list";
+import { Feed } from "./feed";
+import { Figures } from "./figures";
+import { refreshParts } from "./parts";
+import { bankOf, type Change, type EventRow, type Locker } from "./shapes";
+import { lookOf, say } from "./words";
 
 export class Live extends HTMLElement {
-  #source: EventSource | undefined;
+  #feed: Feed | undefined;
+  #newest = Number(document.body.dataset["feed"] ?? 0);
+  readonly #figures = new Figures(this);
+  readonly #wrong = new Map<string, string>();
 
   connectedCallback(): void {
-    const banks = this.dataset["banks"];
-    this.#source = new EventSource(banks ? `/live?banks=${encodeURIComponent(banks)}` : "/live");
-    this.#source.addEventListener("change", (event) => this.#apply(JSON.parse(event.data) as Change));
-    // The feed could not keep up with us, or the server was upgraded: what the page shows is no longer certain.
-    this.#source.addEventListener("reset", () => location.reload());
-    this.#source.addEventListener("open", () => document.documentElement.removeAttribute("data-stale"));
-    this.#source.addEventListener("error", () => document.documentElement.setAttribute("data-stale", ""));
+    this.#feed = new Feed(this.dataset["banks"] ?? "", document.body.dataset["feed"] ?? "", (change) => this.#apply(change));
   }
 
   disconnectedCallback(): void {
-    this.#source?.close();
+    this.#feed?.close();
   }
 
   #apply(change: Change): void {
+    let wrong = false;
     for (const locker of change.lockers) {
-      const bank = locker.id.slice(0, locker.id.lastIndexOf("-"));
-      for (const picture of this.querySelectorAll<BankPicture>(`cubby-bank[data-bank="${CSS.escape(bank)}"]`)) {
-        picture.show(locker);
-      }
+      const moved = this.#locker(locker);
+      wrong = this.#changed(locker.id, `${locker.alarm}|${locker.check}|${locker.out_of_service}`, moved) || wrong;
     }
-    for (const bank of change.banks) this.#bank(bank, change);
+    for (const bank of change.banks) {
+      this.#figures.bank(bank);
+      wrong = this.#changed(bank.id, `${bank.online}|${bank.clock_doubt}`, true) || wrong;
+    }
     for (const row of change.events) this.#event(row);
-    if (change.lockers.length > 0 || change.banks.length > 0) this.#figures();
+    this.#figures.show();
+    if (wrong) refreshParts();
     this.dispatchEvent(new CustomEvent("moved", { bubbles: true, detail: change }));
   }
 
-  #bank(bank: BankHeader, change: Change): void {
-    for (const mark of document.querySelectorAll<HTMLElement>(`.presence[data-bank="${CSS.escape(bank.id)}"]`)) {
-      if (mark.hasAttribute("data-quiet")) continue;
-      const word = mark.querySelector("[data-word]");
-      const said = change.words?.presence?.[bank.id];
-      mark.dataset["state"] = bank.online ? "free" : "offline";
-      mark.querySelector("use")?.setAttribute("href", bank.online ? "#i-wifi" : "#i-offline");
-      if (word && said) word.textContent = said;
+  // Whether what is wrong at a locker or bank is not what it was. `doubt` decides where it was never heard of.
+  #changed(id: string, now: string, doubt: boolean): boolean {
+    const before = this.#wrong.get(id);
+    this.#wrong.set(id, now);
+    return before === undefined ? doubt : before !== now;
+  }
+
+  #locker(locker: Locker): boolean {
+    let moved = false;
+    const bank = CSS.escape(bankOf(locker.id));
+    for (const picture of this.querySelectorAll<BankPicture>(`cubby-bank[data-bank="${bank}"]:not([data-bench])`)) {
+      moved = picture.show(locker) || moved;
     }
-    const free = change.words?.free?.[bank.id];
-    const count = this.querySelector(`.bank-card[data-bank="${CSS.escape(bank.id)}"] [data-free]`);
-    if (count && free) count.textContent = free;
+    const row = this.querySelector(`[data-door-row="${CSS.escape(locker.id)}"]`);
+    const mark = row?.querySelector<HTMLElement>(".state");
+    if (mark) {
+      mark.dataset["state"] = locker.state;
+      mark.querySelector("use")?.setAttribute("href", `#i-${lookOf(locker)}`);
+      mark.querySelector("[data-word]")?.replaceChildren(say(`state.${lookOf(locker)}`));
+    }
+    const holder = row?.querySelector<HTMLElement>("[data-holder]");
+    holder?.replaceChildren(locker.holder?.name ?? holder.dataset["size"] ?? "");
+    return moved;
   }
 
   #event(row: EventRow): void {
-    for (const list of document.querySelectorAll<HTMLOListElement>("[data-events]")) {
-      const tone = list.dataset["tone"];
-      if (tone && tone !== row.tone) continue;
-      if (list.querySelector(`[data-id="${row.id}"]`)) continue;
-      list.prepend(line(row));
-      list.parentElement?.querySelector("[data-empty]")?.remove();
-      while (list.childElementCount > Number(list.dataset["most"] ?? 50)) list.lastElementChild?.remove();
-    }
+    if (row.id <= this.#newest) return; // a feed that was taken up again repeats itself
+    this.#newest = row.id;
+    prepend(row);
+    this.#figures.event(row);
     if (row.tone === "denied" || row.tone === "alarm") {
-      const said = document.getElementById("said");
-      if (said) said.textContent = [row.what, row.locker, row.who].filter(Boolean).join(", ");
-      if (row.tone === "denied") this.#add("denied", 1);
+      const said = [row.what, row.locker ?? row.bank, row.who].filter(Boolean).join(", ");
+      document.getElementById("said")?.replaceChildren(said);
     }
   }
-
-  // The figures are counted from the pictures, so the two always agree.
-  #figures(): void {
-    if (!this.querySelector("[data-figure]")) return;
-    const all = [...this.querySelectorAll<SVGGElement>(".door[data-locker]")];
-    const is = (state: string) => all.filter((door) => door.dataset["state"] === state).length;
-    const used = is("inuse") + is("expiring") + is("yours") + is("waiting");
-    this.#set("free", is("free"));
-    this.#set("open", all.filter((door) => door.dataset["door"] === "open").length);
-    this.#set("in_use_share", all.length ? Math.round((100 * used) / all.length) : 0);
-  }
-
-  #set(name: string, value: number): void {
-    const figure = this.querySelector(`[data-figure="${name}"]`);
-    if (figure) figure.textContent = String(value);
-  }
-
-  #add(name: string, more: number): void {
-    const figure = this.querySelector(`[data-figure="${name}"]`);
-    if (figure) this.#set(name, Number(figure.textContent) + more);
-  }
-}
-
-function line(row: EventRow): HTMLLIElement {
-  const item = document.createElement("li");
-  item.className = "event fresh";
-  item.dataset["tone"] = row.tone;
-  item.dataset["id"] = String(row.id);
-  const time = document.createElement("time");
-  time.textContent = new Date(row.at).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hour12: false });
-  const dot = document.createElement("span");
-  dot.className = "dot";
-  const what = document.createElement("span");
-  what.className = "what";
-  what.append(text("b", row.what));
-  if (row.locker) {
-    const link = document.createElement("a");
-    link.className = "num";
-    link.href = `/banks/${encodeURIComponent(row.bank)}?locker=${encodeURIComponent(row.locker.slice(row.bank.length + 1))}`;
-    link.textContent = row.locker;
-    what.append(" ", link);
-  }
-  if (row.who) what.append(" ", text("span", row.who, "who"));
-  if (row.how) what.append(text("small", row.how));
-  item.append(time, dot, what);
-  return item;
-}
-
-function text(tag: string, content: string, name = ""): HTMLElement {
-  const element = document.createElement(tag);
-  element.textContent = content;
-  if (name) element.className = name;
-  return element;
 }

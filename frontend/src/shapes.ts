@@ -3,16 +3,22 @@
 export interface Locker {
   id: string;
   number: string;
+  size: string;
+  features: string[];
   state: string;
   door: string;
   lock: string;
-  label?: string;
+  holder: { name: string } | null;
+  check: string | null;
+  out_of_service: string | null;
+  alarm: string | null;
 }
 
 export interface BankHeader {
   id: string;
   online: boolean;
   offline_since: number | null;
+  clock_doubt: boolean;
   free: number;
   in_use: number;
   total: number;
@@ -22,7 +28,6 @@ export interface EventRow {
   id: number;
   bank: string;
   at: number;
-  type: string;
   locker: string | null;
   who: string | null;
   what: string;
@@ -34,5 +39,17 @@ export interface Change {
   banks: BankHeader[];
   lockers: Locker[];
   events: EventRow[];
-  words?: { free?: Record<string, string>; presence?: Record<string, string> };
+}
+
+// What one sees on looking at a locker of the simulated hardware.
+export interface Physical {
+  door: string;
+  lock: string;
+  occupied: boolean;
+  light: boolean;
+  jammed: boolean;
+}
+
+export function bankOf(locker: string): string {
+  return locker.slice(0, locker.lastIndexOf("-"));
 }

@@ -88,7 +88,9 @@ def test_a_locker_is_taken_out_of_service_and_put_back(house: House, desk: Page)
     house.sim("tap", bank="A", door="06", badge=house.staff[11].badge)
     expect(desk.locator("[data-events] li").first).to_contain_text("out of service", timeout=WAIT_MS)
     desk.goto("/banks/A?locker=06")
-    desk.get_by_role("button", name="Back in service").click()
+    desk.locator("#drawer summary", has_text="Back in service").click()
+    desk.locator("#drawer .ask[open] label", has_text="Repaired").click()
+    desk.get_by_role("button", name="Put A-06 back in service").click()
     expect(desk.locator(door(desk, "A-06"))).to_have_attribute("data-state", "free", timeout=WAIT_MS)
 
 
@@ -117,10 +119,32 @@ def test_no_page_is_wider_than_its_screen(desk: Page, path: str) -> None:
 
 def test_the_workbench_holds_a_badge_against_a_door(house: House, desk: Page) -> None:
     desk.goto("/workbench")
-    expect(desk.locator(door(desk, "A-22"))).to_have_attribute("data-state", "free", timeout=WAIT_MS)
+    standing = desk.locator("cubby-bank[data-bench] " + door(desk, "A-22"))
+    shown = desk.locator("cubby-bank:not([data-bench]) " + door(desk, "A-22"))
+    expect(shown).to_have_attribute("data-state", "free", timeout=WAIT_MS)
+    expect(standing).to_have_attribute("data-door", "closed", timeout=WAIT_MS)
     desk.select_option("select[name=badge]", house.staff[20].badge.upper())
-    desk.locator(door(desk, "A-22")).click()
-    expect(desk.locator(door(desk, "A-22"))).to_have_attribute("data-door", "open", timeout=WAIT_MS)
+    standing.click()
+    expect(standing).to_have_attribute("data-door", "open", timeout=WAIT_MS)
+    expect(shown).to_have_attribute("data-door", "open", timeout=WAIT_MS)
+    expect(shown).to_have_attribute("data-state", "inuse")
+
+
+def test_a_door_opens_at_the_bench_while_the_live_page_has_lost_its_bank(house: House, desk: Page) -> None:
+    desk.goto("/workbench")
+    standing = desk.locator("cubby-bank[data-bench] " + door(desk, "A-23"))
+    shown = desk.locator("cubby-bank:not([data-bench]) " + door(desk, "A-23"))
+    expect(shown).to_have_attribute("data-state", "free", timeout=WAIT_MS)
+    desk.locator('[data-rig="A"] .switch label', has_text="Cut").click()
+    try:
+        expect(shown).to_have_attribute("data-door", "unknown", timeout=WAIT_MS)
+        desk.select_option("select[name=badge]", house.staff[21].badge.upper())
+        standing.click()
+        expect(standing).to_have_attribute("data-door", "open", timeout=WAIT_MS)
+        expect(shown).to_have_attribute("data-door", "unknown")
+    finally:
+        house.sim("cable", bank="A", act="mend")
+    expect(shown).to_have_attribute("data-door", "open", timeout=30_000)
 
 
 def test_the_first_load_is_at_most_100_kb_compressed(house: House, desk: Page) -> None:

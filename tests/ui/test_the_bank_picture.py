@@ -9,7 +9,7 @@ import pytest
 
 from cubbyhole.domain.layout import parse_columns
 from cubbyhole.ui import icons
-from cubbyhole.ui.bank_svg import draw, locker_label
+from cubbyhole.ui.bank_svg import draw, locker_label, look_of
 from cubbyhole.ui.shapes import BankShape, LockerShape
 from cubbyhole.ui.words import LANGUAGES, Words
 
@@ -21,7 +21,7 @@ def lockers(states: tuple[str, ...] = STATES) -> list[LockerShape]:
     return [
         LockerShape(
             id=f"A-{spec.number}", number=spec.number, size=spec.size, features=spec.features,
-            state=states[index % len(states)], door="closed", lock="secured",
+            state=states[index % len(states)], door="closed", lock="secured", check=None, out_of_service=None,
         )
         for index, spec in enumerate(parse_columns(tuple(COLUMNS)))
     ]  # fmt: skip
@@ -65,7 +65,15 @@ def test_a_picture_has_one_tab_stop_and_a_quiet_one_has_none() -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_label_says_number_size_state_and_what_is_unusual(language: str) -> None:
     locker = LockerShape(
-        id="A-03", number="03", size="M", features=("charging",), state="inuse", door="open", lock="jammed"
+        id="A-03",
+        number="03",
+        size="M",
+        features=("charging",),
+        state="inuse",
+        door="open",
+        lock="jammed",
+        check=None,
+        out_of_service=None,
     )
     label = locker_label(locker, Words(language))
     words = Words(language)
@@ -78,6 +86,26 @@ def test_every_state_has_a_word_in_each_language_and_an_icon() -> None:
     for state in STATES:
         assert state in icons.OUTLINES
         assert all(Words(language).t(f"state.{state}") for language in LANGUAGES)
+
+
+def test_a_locker_that_somebody_must_look_into_has_a_word_and_icon_of_its_own() -> None:
+    locker: LockerShape = {**lockers(("oos",))[0], "check": "not_empty"}
+    assert look_of(locker) == "check"
+    assert look_of({**locker, "out_of_service": "Cleaning"}) == "oos"
+    assert "Check first" in locker_label(locker, Words())
+
+
+def test_the_bench_shows_the_furniture_and_nothing_that_the_system_knows() -> None:
+    picture = draw(bank(), Words(), bench=True)
+    assert {d.get("data-state") for d in doors(picture)} == {"bench"}
+    assert {d.get("data-door") for d in doors(picture)} == {"unknown"}
+    assert doors(picture)[0].get("aria-label") == "A-01, medium, door unknown"
+
+
+def test_a_quiet_picture_is_one_image() -> None:
+    picture = parsed(draw(bank(), Words(), quiet=True))
+    assert picture.get("role") == "img" and picture.get("aria-label") == "Bank A, Lobby"
+    assert not [g for g in picture.iter("g") if g.get("role")]
 
 
 def test_a_hostile_name_is_text_and_nothing_else() -> None:

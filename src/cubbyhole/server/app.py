@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio.to_thread
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.gzip import GZipMiddleware
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 
@@ -68,6 +69,8 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
         if workbench is not None:
             app.include_router(workbench_pages.make_router(services, pages, workbench))
         app.mount("/static", Built(directory=static_folder()), name="static")
+    # Live streams stay as they are: the middleware knows them by their type.
+    app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Security)
     return app
 

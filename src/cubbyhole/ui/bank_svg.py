@@ -53,10 +53,15 @@ class _Box:
         return self.x + self.w - 62, self.y + self.h / 2
 
 
-def draw(bank: BankShape, words: Words, *, quiet: bool = False, selected: str | None = None) -> Markup:
-    """The picture of one bank. ``quiet``: nothing in it can be chosen. ``selected`` is a locker number."""
+def draw(
+    bank: BankShape, words: Words, *, quiet: bool = False, bench: bool = False, selected: str | None = None
+) -> Markup:
+    """The picture of one bank. ``quiet``: nothing in it can be chosen. ``selected`` is a locker number.
+
+    ``bench``: the furniture alone, as somebody who stands before it sees it; the workbench's script fills it in.
+    """
     columns = [column.split() for column in bank["columns"]]
-    by_number = {locker["number"]: locker for locker in bank["lockers"]}
+    by_number = {locker["number"]: _bare(locker) if bench else locker for locker in bank["lockers"]}
     height = max((sum(HEIGHT_MM[_size(t)] for t in column) for column in columns), default=300)
     width = len(columns) * COLUMN_MM + SIDE_MM * 2
     total_w, total_h = width + MARGIN_MM * 2, TOP_MM + height + SIDE_MM * 2 + PLINTH_MM + 46
@@ -81,23 +86,40 @@ def draw(bank: BankShape, words: Words, *, quiet: bool = False, selected: str | 
             swings.append(_swing(locker, box))
             first = False
     attributes: dict[str, object] = {
-        "viewBox": f"0 0 {_n(total_w)} {_n(total_h)}", "data-width": total_w, "data-lod": "full", "role": "group",
-        "aria-label": words.t("bank.picture", bank=bank["id"], label=bank["label"]),
+        "viewBox": f"0 0 {_n(total_w)} {_n(total_h)}", "data-width": total_w, "data-lod": "full",
+        "role": "img" if quiet else "group",
+        "aria-label": words.t("bench.picture" if bench else "bank.picture", bank=bank["id"], label=bank["label"]),
         "data-quiet": "" if quiet else None,
     }  # fmt: skip
     over = _tag("g", "swings", *swings, **{"aria-hidden": "true"})
     return Markup(_tag("svg", "bank", *parts, over, **attributes))
 
 
+def look_of(locker: LockerShape) -> str:
+    """The word and icon that stand for a locker: its state, but ``check`` where somebody must look inside first."""
+    first = locker["state"] == "oos" and locker["check"] is not None and locker["out_of_service"] is None
+    return "check" if first else locker["state"]
+
+
 def locker_label(locker: LockerShape, words: Words) -> str:
-    """What a screen reader says of a door: number, size, state, door, lock, features."""
-    said = [locker["id"], words.t(f"size.{locker['size']}"), words.t(f"state.{locker['state']}")]
+    """What a screen reader says of a door: number, size, state, door, lock, features.
+
+    The page's script says the same of a door that has changed (`label` in frontend/src/words.ts).
+    """
+    said = [locker["id"], words.t(f"size.{locker['size']}")]
+    if locker["state"] != "bench":
+        said.append(words.t(f"state.{look_of(locker)}"))
     if locker["door"] != "closed":
         said.append(words.t(f"door.{locker['door']}"))
     if locker["lock"] in ("jammed", "released"):
         said.append(words.t(f"lock.{locker['lock']}"))
     said += [words.t(f"feature.{name}") for name in locker["features"]]
     return ", ".join(said)
+
+
+def _bare(locker: LockerShape) -> LockerShape:
+    """The door without anything that the system knows of it."""
+    return {**locker, "state": "bench", "door": "unknown", "lock": "unknown", "check": None, "out_of_service": None}
 
 
 def _size(token: str) -> str:
@@ -181,6 +203,7 @@ def _inside(box: _Box, number: str) -> str:
         _path("inside-top", "M", x, y, "h", w, "l -34 22 h", 68 - w, "z"),
         _path("inside-side", "M", x, y, "l 34 22 v", h - 54, "l -34 32 z"),
         _path("inside-floor", "M", x, y + h, "l 34 -32 h", w - 68, "l 34 32 z"),
+        _rect("thing", x + 62, y + h - 32 - min(70, h / 3), 84, min(70, h / 3), 10),
         _text("num within", x + w - 128, y + 88, number),
     )
 
@@ -210,17 +233,18 @@ def _leaf(locker: LockerShape, box: _Box) -> str:
         _features(locker, box),
         _tag("circle", "hole", cx=hole_x, cy=hole_y, r=31),
         _tag("circle", "led", cx=hole_x, cy=hole_y, r=37),
-        _icon("glyph", locker["state"], hole_x - 20, hole_y - 20, 40),
+        _icon("glyph", look_of(locker), hole_x - 20, hole_y - 20, 40),
     )
 
 
 def _door(locker: LockerShape, box: _Box, words: Words, quiet: bool, *, focus: bool, selected: bool) -> str:
     label = locker_label(locker, words)
     attributes: dict[str, object] = {
-        "role": "img" if quiet else "button", "tabindex": None if quiet else "0" if focus else "-1",
+        "role": None if quiet else "button", "tabindex": None if quiet else "0" if focus else "-1",
         "data-locker": locker["id"], "data-number": locker["number"], "data-cx": box.x + box.w / 2,
         "data-cy": box.y + box.h / 2, "data-state": locker["state"], "data-door": locker["door"],
-        "data-lock": locker["lock"], "data-selected": "" if selected else None, "aria-label": label,
+        "data-lock": locker["lock"], "data-size": locker["size"], "data-features": " ".join(locker["features"]),
+        "data-selected": "" if selected else None, "aria-label": None if quiet else label,
     }  # fmt: skip
     return _tag(
         "g",

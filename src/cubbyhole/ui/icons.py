@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-# The nine states of a locker come first: each has an icon of its own, so that no state is told by colour alone.
+# The states of a locker come first: each has an icon of its own, so that no state is told by colour alone.
 OUTLINES: dict[str, str] = {
     "free": '<circle cx="10" cy="10" r="6.2"/>',
     "yours": '<circle cx="6.6" cy="10" r="3.4"/><path d="M10 10h7.4v3M14.4 10v2.4"/>',
@@ -21,6 +21,8 @@ OUTLINES: dict[str, str] = {
         '<path d="M8 12 6.3 13.7a2.8 2.8 0 0 1-4-4L5 7M12 8l1.7-1.7a2.8 2.8 0 0 1 4 4L15 13'
         'M6.5 3v2M3 6.5h2M13.5 17v-2M17 13.5h-2"/>'
     ),
+    "check": '<path d="M2.4 10S5 5 10 5s7.6 5 7.6 5-2.6 5-7.6 5-7.6-5-7.6-5z"/><circle cx="10" cy="10" r="2.3"/>',
+    "bench": '<circle cx="10" cy="10" r="3"/>',
     "bolt": '<path fill="currentColor" stroke="none" d="M11.6 2 4.4 11.4h4.4L8 18l7.6-9.8h-4.6z"/>',
     "low": (
         '<circle cx="8.6" cy="3.6" r="1.5" fill="currentColor"/>'
@@ -37,9 +39,10 @@ OUTLINES: dict[str, str] = {
         '<circle cx="7.4" cy="7" r="2.8"/><path d="M2.4 16c.4-3 2.3-4.4 5-4.4s4.6 1.4 5 4.4'
         'M12.4 4.6a2.7 2.7 0 0 1 0 5M14.6 11.8c1.8.5 2.8 1.9 3 4.2"/>'
     ),
-    "bench": '<path d="M2.5 8h15M4 8v8M16 8v8M6.5 8V4h7v4"/>',
+    "table": '<path d="M2.5 8h15M4 8v8M16 8v8M6.5 8V4h7v4"/>',
     "close": '<path d="m5 5 10 10M15 5 5 15"/>',
-    "check": '<path d="m4 10.6 4 4 8-9"/>',
+    "done": '<path d="m4 10.6 4 4 8-9"/>',
+    "search": '<circle cx="9" cy="9" r="5.4"/><path d="m13 13 4 4"/>',
     "wifi": '<path d="M2.5 8a10.8 10.8 0 0 1 15 0M5.2 11a7 7 0 0 1 9.6 0M8 13.8a3 3 0 0 1 4 0"/>',
     "shield": '<path d="M10 2.6 4 4.8v4.6c0 3.9 2.5 6.6 6 8 3.5-1.4 6-4.1 6-8V4.8zM7.2 9.8l2 2 3.6-4"/>',
     "clock": '<circle cx="10" cy="10" r="7"/><path d="M10 6v4.3l2.8 1.7"/>',

@@ -13,10 +13,18 @@ from markupsafe import Markup
 from cubbyhole.ui import bank_svg, icons
 from cubbyhole.ui.words import Words
 
-STATES = ("free", "inuse", "waiting", "expiring", "open", "oos", "alarm", "offline")
+STATES = ("free", "inuse", "expiring", "open", "oos", "alarm", "offline")
 REASONS_OPEN = ("forgot_badge", "delivery", "maintenance", "emergency", "other")
 REASONS_END = ("left_company", "moved", "asked_by_holder", "abandoned", "other")
+REASONS_CHECKED = ("empty", "emptied", "other")
+REASONS_SETTLED = ("door_shut", "lock_freed", "nothing_wrong", "other")
+REASONS_IN = ("repaired", "cleaned", "mistake", "other")
 REASONS_OUT = ("door_damaged", "lock_fault", "cleaning", "lost_item", "other")
+# What the page's script says by itself when something moves.
+LIVE_WORDS = (
+    "state.", "size.", "door.", "lock.", "feature.", "bank.free", "bank.offline", "bank.never", "presence.", "kpi.of",
+    "month.", "date", "live.", "bench.",
+)  # fmt: skip
 
 
 def static_folder() -> Path:
@@ -44,6 +52,8 @@ class Renderer:
         self._templates.globals.update(
             asset=self.asset, icon=icons.icon, sprite=icons.sprite, picture_defs=bank_svg.defs, states=STATES,
             reasons_open=REASONS_OPEN, reasons_end=REASONS_END, reasons_out=REASONS_OUT,
+            reasons_checked=REASONS_CHECKED, reasons_settled=REASONS_SETTLED, reasons_in=REASONS_IN,
+            look_of=bank_svg.look_of,
         )  # fmt: skip
 
     def asset(self, name: str) -> str:
@@ -57,5 +67,6 @@ class Renderer:
             return bank_svg.draw(bank, words, **options)
 
         return self._templates.get_template(template).render(
-            words=words, t=words.t, picture=picture, language=words.language, **context
-        )
+            words=words, t=words.t, picture=picture, language=words.language,
+            live_words=words.some(*LIVE_WORDS), **context,
+        )  # fmt: skip

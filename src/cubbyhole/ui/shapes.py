@@ -17,6 +17,8 @@ class LockerShape(TypedDict):
     state: ReadOnly[str]
     door: ReadOnly[str]
     lock: ReadOnly[str]
+    check: ReadOnly[str | None]
+    out_of_service: ReadOnly[str | None]
 
 
 class BankShape(TypedDict):

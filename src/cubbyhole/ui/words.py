@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from zoneinfo import ZoneInfo
@@ -39,6 +39,10 @@ class Words:
             raise MissingWords(f"{self.language}: {key}")
         return texts[key].format(**values)
 
+    def some(self, *prefixes: str) -> dict[str, str]:
+        """All texts whose keys begin so: what the page's script needs to go on speaking this language."""
+        return {key: text for key, text in catalogue(self.language).items() if key.startswith(prefixes)}
+
     def clock(self, at_ms: int | None) -> str:
         """Time of day at the site, 24 hours."""
         return "" if at_ms is None else self._local(at_ms).strftime("%H:%M")
@@ -50,13 +54,27 @@ class Words:
         local, now = self._local(at_ms), self._local(now_ms)
         if local.date() == now.date():
             return local.strftime("%H:%M")
-        month = self.t(f"month.{local.month}")
-        return f"{local.day} {month}, {local.strftime('%H:%M')}"
+        return f"{self._date(local)}, {local:%H:%M}"
+
+    def until(self, at_ms: int, now_ms: int) -> str:
+        """A coming moment; the midnight that ends today is said as such."""
+        local, now = self._local(at_ms), self._local(now_ms)
+        if (local.hour, local.minute) == (0, 0) and local.date() - now.date() == timedelta(days=1):
+            return self.t("date.midnight")
+        return self.moment(at_ms, now_ms)
+
+    def iso(self, at_ms: int) -> str:
+        """The moment as machines read it."""
+        return self._local(at_ms).isoformat(timespec="seconds")
 
     def day(self, at_ms: int) -> str:
         """The day in full: weekday, day, month, time."""
         local = self._local(at_ms)
-        return f"{self.t(f'weekday.{local.weekday()}')} {local.day} {self.t(f'month.{local.month}')}, {local:%H:%M}"
+        weekday = self.t(f"weekday.{local.weekday()}") + self.t("date.behind_weekday")
+        return f"{weekday}{self._date(local)}, {local:%H:%M}"
+
+    def _date(self, local: datetime) -> str:
+        return self.t("date", day=local.day, month=self.t(f"month.{local.month}"))
 
     def _local(self, at_ms: int) -> datetime:
         return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.timezone)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.persistence.tables import sites
-from cubbyhole.server.persistence.unit import Store
+from cubbyhole.server.persistence.unit import FEED, Store, counter_value
 from cubbyhole.server.web.initials import initials_of
 from cubbyhole.ui.render import Renderer
 from cubbyhole.ui.words import LANGUAGES, Words
@@ -48,7 +48,7 @@ class Pages:
         me = {"name": caller.name, "initials": initials_of(caller.name)} if caller is not None else None
         html = self._renderer.page(
             template, self.words(request, timezone), nav=nav, site=site, me=me, attention=attention,
-            workbench=self._workbench, now=self._store.now_ms(), **shown,
+            workbench=self._workbench, now=self._store.now_ms(), feed=counter_value(connection, FEED), **shown,
         )  # fmt: skip
         return HTMLResponse(html, http_status)
 

@@ -18,6 +18,7 @@ ASKED: Mapping[str, tuple[str, ...]] = {
     "door": ("bank", "door", "act"),
     "cable": ("bank", "act"),
     "power": ("bank", "act"),
+    "state": ("bank",),
 }
 FIELD_MOST = 64
 

@@ -1,0 +1,164 @@
+"""A believable house for looking at pages: banks in every state, people, events. No server, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, cast
+
+from cubbyhole.domain.layout import parse_columns
+from cubbyhole.server.banks.needs import needs_of
+from cubbyhole.server.banks.views import BankView, EventView, HolderView, LockerLook, LockerView
+from cubbyhole.server.web.initials import initials_of
+
+NOW_MS = 1_794_994_920_000  # Wednesday 18 November 2026, 10:42 in Berlin
+MINUTE_MS = 60_000
+ZONE = "Europe/Berlin"
+PEOPLE = (
+    "Ada Okafor", "Mei Tanaka", "Samir Boukhari", "Priya Raman", "Jonas Eder", "Nora Visser", "Tomasz Kowal",
+    "Elif Yıldız", "Hugo Blanc", "Ines Novak", "Grace Owusu", "Rui Lopes", "Yuki Sato", "Clara Lindqvist-Abernathy",
+)  # fmt: skip
+FURNITURE = {
+    "A": ("Lobby", "Ground floor", ["M M M M M M", "S S S S M M M_ M", "L L+ L_ L", "XL L+ L", "XL L L"]),
+    "B": ("Studio", "Floor 2", ["L+ L+ M+ M+ M+", "TL M+ M+ M+ M+", "XL+ L+ L+"]),
+    "C": ("Library", "Floor 3", ["M M M+ M+ M_ M", "L L+ L_ L", "TL S S L_ L", "S S S S M M M_ M", "XL L+ L"]),
+    "D": ("Workshop", "Floor 3", ["S S S S S S S S S S S S", "M M M M M M", "S S S S M M M M", "XL XL"]),
+}
+# number: state, then what else is so
+UNUSUAL: dict[str, dict[str, dict[str, Any]]] = {
+    "A": {
+        "04": {"state": "expiring"},
+        "09": {"state": "inuse", "door": "open", "lock": "released"},
+        "12": {"state": "oos", "out_of_service": "Door damaged"},
+        "16": {"state": "oos", "check": "not_empty", "note": "Not offered: it is not empty."},
+        "21": {"state": "inuse", "lock": "released"},
+    },
+    "B": {"02": {"state": "alarm", "alarm": "jammed", "lock": "jammed"}, "05": {"state": "open", "door": "open"}},
+    "C": {
+        "09": {"state": "alarm", "alarm": "held_open", "door": "open", "lock": "released"},
+        "21": {"state": "alarm", "alarm": "forced", "door": "open"},
+        "11": {"state": "expiring"},
+        "14": {"state": "oos", "out_of_service": "Lock fault"},
+        "18": {"state": "offline", "door": "unknown", "lock": "unknown"},
+    },
+    "D": {},
+}
+HELD = ("inuse", "expiring", "alarm")
+
+
+def bank(name: str, *, online: bool = True) -> BankView:
+    """One bank of `FURNITURE`; every third locker that is nothing else is free."""
+    label, area, columns = FURNITURE[name]
+    views = []
+    for index, spec in enumerate(parse_columns(tuple(columns))):
+        said = {"state": "free" if index % 3 == 0 else "inuse", **UNUSUAL[name].get(spec.number, {})}
+        if not online:
+            said = {"state": "offline", "door": "unknown", "lock": "unknown"}
+        views.append(locker(name, spec.number, spec.size, spec.features, index, said))
+    return BankView(
+        id=name, label=label, area=area, site="Kestrel House", columns=columns, online=online,
+        offline_since=None if online else NOW_MS - 12 * MINUTE_MS, clock_doubt=name == "B", stale=False,
+        quarantine=None, reader="bank" if name == "B" else "door", lockers=views,
+        free=sum(view["state"] == "free" for view in views),
+        in_use=sum(view["holder"] is not None for view in views), total=len(views), seq=4821,
+    )  # fmt: skip
+
+
+def locker(name: str, number: str, size: str, features: Sequence[str], index: int, said: dict[str, Any]) -> LockerView:
+    state = cast(LockerLook, said["state"])
+    person = PEOPLE[index % len(PEOPLE)] if state in HELD or (state == "offline" and index % 2) else None
+    return LockerView(
+        id=f"{name}-{number}", number=number, size=size, features=list(features), state=state,
+        door=said.get("door", "closed"), lock=said.get("lock", "secured"), occupancy="unknown",
+        holder=HolderView(person=f"p_{index:016x}", name=person, initials=initials_of(person)) if person else None,
+        assignment=f"a_{index:016x}" if person else None, mode="day" if person else None,
+        since=NOW_MS - (index + 7) * 11 * MINUTE_MS if person else None,
+        until=NOW_MS + (20 if state == "expiring" else 798) * MINUTE_MS if person else None,
+        check=said.get("check"), out_of_service=said.get("out_of_service"), alarm=said.get("alarm"),
+        note=said.get("note"),
+    )  # fmt: skip
+
+
+def banks() -> list[BankView]:
+    return [bank("A"), bank("B"), bank("C"), bank("D", online=False)]
+
+
+_SAID: tuple[tuple[str, str, str | None, str | None, str, str | None, str], ...] = (
+    ("A", "door.opened", "09", "Jonas Eder", "Door opened", None, "plain"),
+    ("A", "access.granted", "09", "Jonas Eder", "May open", "by badge", "good"),
+    ("B", "tap.denied", None, None, "Denied: Unknown badge", None, "denied"),
+    ("C", "door.held_open", "09", "Elif Yıldız", "Door left open", "for 15 min", "alarm"),
+    ("C", "door.forced", "21", None, "Door forced", "it opened although nothing released it", "alarm"),
+    ("A", "door.closed", "17", "Mei Tanaka", "Door closed", "open for 41 s", "plain"),
+    ("A", "unlock.settled", "17", "Mei Tanaka", "Opened", "712 ms after it was asked for", "good"),
+    ("D", "contact.lost", None, None, "Lost the server", None, "alarm"),
+    ("A", "tap.denied", "02", "Nora Visser", "Denied: Has as many lockers as allowed", None, "denied"),
+    ("A", "assignment.started", "17", "Mei Tanaka", "Got the locker (day)", None, "good"),
+    ("A", "locker.out_of_service", "12", "Lena Fischer", "Out of service", "door damaged", "plain"),
+    ("C", "assignment.ended", "05", "Ines Novak", "Released by its holder", None, "plain"),
+)
+
+
+def events(count: int = 14, *, only: str | None = None, number: str | None = None) -> list[EventView]:
+    """Newest first; the oldest ones of a long list are of yesterday."""
+    found: list[EventView] = []
+    for index in range(count):
+        name, kind, at_locker, who, what, how, tone = _SAID[index % len(_SAID)]
+        name, at_locker = only or name, number or at_locker
+        found.append(
+            EventView(
+                id=9_000 - index, bank=name, seq=4821 - index, at=NOW_MS - index * index * 41_000, type=kind,
+                locker=f"{name}-{at_locker}" if at_locker else None, who=who, what=what, how=how, tone=tone,
+            )
+        )  # fmt: skip
+    return found
+
+
+def figures(shown: Sequence[BankView]) -> dict[str, int]:
+    total, in_use = sum(b["total"] for b in shown), sum(b["in_use"] for b in shown)
+    return {
+        "in_use": in_use, "total": total, "in_use_share": round(100 * in_use / total) if total else 0,
+        "free": sum(b["free"] for b in shown), "denied": 2,
+        "open": sum(view["door"] == "open" for b in shown for view in b["lockers"]),
+    }  # fmt: skip
+
+
+def people() -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name, "initials": initials_of(name), "email": f"{name.split()[0].lower()}@kestrel.example",
+            "groups": ["Design", "Floor 3"][: 1 + index % 2], "badges": 1 + index % 2,
+            "lockers": [f"A-{index + 2:02}"] if index % 3 else [], "active": index != 9,
+        }
+        for index, name in enumerate(PEOPLE)
+    ]  # fmt: skip
+
+
+def badges() -> list[dict[str, str | None]]:
+    return [
+        {"name": name, "badge": f"04A2{index:04X}", "locker": f"A-{index + 2:02}" if index % 3 else None}
+        for index, name in enumerate(PEOPLE)
+    ]
+
+
+def physical(name: str) -> dict[str, Any]:
+    """What the rig says on being asked for a bank's state."""
+    return {
+        "power": "on", "cables": [{"state": "whole"}],
+        "lockers": {
+            view["number"]: {
+                "door": view["door"], "lock": view["lock"] if view["lock"] == "released" else "secured",
+                "occupied": view["holder"] is not None, "light": view["state"] == "free",
+                "jammed": view["lock"] == "jammed",
+            }
+            for view in bank(name)["lockers"]
+        },
+    }  # fmt: skip
+
+
+def shell(nav: str = "", **more: Any) -> dict[str, Any]:
+    """What every page needs."""
+    return {
+        "nav": nav, "site": "Kestrel House", "me": {"name": "Lena Fischer", "initials": "LF"},
+        "attention": len(needs_of(banks())), "workbench": True, "now": NOW_MS,
+        "feed": 9_000, **more,
+    }  # fmt: skip
