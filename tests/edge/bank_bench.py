@@ -71,6 +71,21 @@ def whole_directory(version: int, rows: Iterable[Row]) -> io.DirectoryCame:
     )  # fmt: skip
 
 
+def change(
+    version: int, whole: Iterable[Row], rows: Iterable[Row] = (), deletes: Iterable[str] = ()
+) -> io.DirectoryCame:
+    """The step to ``version``, which leaves ``whole``."""
+    put = list(rows)
+    return io.DirectoryCame(
+        SyncReply(
+            upto=version, full=False, content_hash=content_hash(whole), key=base64.b64encode(BANK_KEY).decode(),
+            calendar=Calendar(timezone="UTC", midnights=MIDNIGHTS),
+            people=[r for r in put if isinstance(r, PersonRow)],
+            credentials=[r for r in put if isinstance(r, CredentialRow)], rules=[], deletes=list(deletes),
+        )
+    )  # fmt: skip
+
+
 PEOPLE: tuple[Row, ...] = (person("ada"), badge("ada"), person("ben"), badge("ben"), person("cleo"), badge("cleo"))
 
 

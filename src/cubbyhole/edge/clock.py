@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from cubbyhole.domain import events as ev
+from cubbyhole.domain.bank import BankState
+from cubbyhole.domain.moment import Moment
 
 JUMP_MS = 5_000
 AGREE_MS = 5_000
@@ -107,3 +109,42 @@ class ClockJudge:
                 offset_ms=apart if abs(apart) > DISAGREE_MS else -ahead,
             )
         return None
+
+
+class BankTime:
+    """The time that a bank decides by: its judged clock, and never below its journal's highest."""
+
+    def __init__(self, clock: Clock, trust_rtc: bool, boot: str) -> None:
+        self._clock, self._judge, self._boot = clock, ClockJudge(trust_rtc), boot
+        self._synced = False  # whether the kernel says that its clock is disciplined
+
+    def moment(self, state: BankState) -> Moment:
+        wall_ms = self._clock.wall_ms() + self._judge.offset_ms
+        return Moment(
+            max(wall_ms, state.highest_ms), self._clock.mono_ms(), self._boot, not state.clock_in_doubt
+        )
+
+    def begin(self, state: BankState, synced: bool) -> ev.ClockDoubted | None:
+        """What a start has to say about the clock."""
+        self._synced = synced
+        return self._judge.at_boot(self._clock.wall_ms(), self._clock.mono_ms(), state.highest_ms, synced)
+
+    def watch(self, state: BankState, synced: bool | None) -> ev.ClockDoubted | None:
+        """Look for a jump. ``synced`` is the kernel's newest word, None where it has not been asked again."""
+        if synced is not None:
+            self._synced = synced
+        return self._judge.tick(
+            self._clock.wall_ms(), self._clock.mono_ms(), self._synced, state.clock_in_doubt
+        )
+
+    def heard(
+        self, state: BankState, server_ms: int, round_trip_ms: int
+    ) -> ev.ClockDoubted | ev.ClockTrusted | None:
+        """What follows from the server's clock, ``round_trip_ms`` old at most."""
+        return self._judge.heard(
+            self._clock.wall_ms(), state.highest_ms, server_ms, round_trip_ms, self._synced, state.clock_in_doubt
+        )
+
+    def kernel_agrees(self, state: BankState, synced: bool) -> bool:
+        """Whether the kernel ends a doubt: it is disciplined, and not behind what the journal says."""
+        return synced and self._clock.wall_ms() >= state.highest_ms - AGREE_MS

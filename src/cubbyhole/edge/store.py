@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
@@ -67,6 +67,13 @@ class DirectoryChange:
     deletes: tuple[str, ...]
     calendar: Calendar
     key: bytes
+
+    def followed_by(self, later: DirectoryChange) -> DirectoryChange:
+        """Both changes as one."""
+        if later.full:
+            return later
+        kept = tuple(row for row in self.rows if row_key(row) not in later.deletes)  # deletes are carried out first
+        return replace(later, full=self.full, rows=(*kept, *later.rows), deletes=(*self.deletes, *later.deletes))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A controller's disk as the core sees it (`edge.core.Store`): whole commits or nothing, full at times, slow at times.
+"""A controller's disk as the core sees it (`edge.ledger.Store`): whole commits or nothing, at times full or slow.
 
 The real store's promise is tested by cutting its power at every write (tests/durability); here the promise is taken
 as given and everything above it is tested at scale.

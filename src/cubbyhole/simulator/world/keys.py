@@ -14,7 +14,7 @@ from typing import cast
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from cubbyhole.edge import core
+from cubbyhole.edge import ledger
 from cubbyhole.server.banks import receive
 
 
@@ -65,7 +65,7 @@ def cheap_signatures(real: bool) -> Iterator[None]:
     places = (
         (vars(receive), "parse_public", _parse),
         (vars(receive), "is_signed", _is_signed),
-        (vars(core), "sign", _sign_text),
+        (vars(ledger), "sign", _sign_text),
     )
     before = [(names, name, names[name]) for names, name, _ in places]
     try:

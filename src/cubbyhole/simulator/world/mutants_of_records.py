@@ -15,10 +15,11 @@ from cubbyhole.domain.decide import Denied, Tap
 from cubbyhole.domain.directory import Calendar, Directory
 from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.vocabulary import Reason
-from cubbyhole.edge import core as edge
 from cubbyhole.edge import inputs as io
-from cubbyhole.edge.clock import ClockJudge
+from cubbyhole.edge import ledger
+from cubbyhole.edge.clock import BankTime, ClockJudge
 from cubbyhole.edge.core import BankCore
+from cubbyhole.edge.ledger import Ledger
 from cubbyhole.edge.uplink import Uplink
 from cubbyhole.protocol import journal
 from cubbyhole.protocol import messages as m
@@ -58,7 +59,7 @@ def batch_without_last() -> list[Patch]:
 
 def lines_not_chained() -> list[Patch]:
     real = chain.link
-    return [(edge, "link", lambda previous, line: real(bytes(32), line))]
+    return [(ledger, "link", lambda previous, line: real(bytes(32), line))]
 
 
 # -- 6 ----------------------------------------------------------------------------------------------------------
@@ -161,11 +162,11 @@ def midnight_is_utc() -> list[Patch]:
 
 
 def time_runs_back() -> list[Patch]:
-    def variant(self: BankCore) -> Moment:
+    def variant(self: BankTime, state: BankState) -> Moment:
         wall_ms = self._clock.wall_ms() + self._judge.offset_ms
-        return Moment(wall_ms, self._clock.mono_ms(), self._boot, not self.state.clock_in_doubt)
+        return Moment(wall_ms, self._clock.mono_ms(), self._boot, not state.clock_in_doubt)
 
-    return [(BankCore, "_moment", variant)]
+    return [(BankTime, "moment", variant)]
 
 
 def visitors_in_doubt() -> list[Patch]:
@@ -196,12 +197,12 @@ def denials_not_journaled() -> list[Patch]:
 
 
 def actor_is_nobody() -> list[Patch]:
-    real = BankCore._stage
+    real = Ledger.append
 
-    def variant(self: BankCore, event: ev.Event, actor: str | None, moment: Moment) -> None:
+    def variant(self: Ledger, event: ev.Event, actor: str | None, moment: Moment) -> None:
         real(self, event, None, moment)
 
-    return [(BankCore, "_stage", variant)]
+    return [(Ledger, "append", variant)]
 
 
 def late_taps_dropped() -> list[Patch]:

@@ -12,7 +12,7 @@ from time import process_time
 from zoneinfo import ZoneInfo
 
 from cubbyhole.domain import directory
-from cubbyhole.edge import core, store
+from cubbyhole.edge import ledger, store
 from cubbyhole.simulator.world import office
 from cubbyhole.simulator.world.banks import TIMEZONE, BankScene, World
 from cubbyhole.simulator.world.checkers import all_checkers
@@ -72,7 +72,7 @@ def _start_ms(plan: Plan, chance: random.Random) -> int:
 @contextmanager
 def _quicker() -> Iterator[None]:
     """Snapshots often, so that most starts go through one; and a row's weight, a pure function, worked out once."""
-    names, weights = (vars(core), vars(directory), vars(office)), lru_cache(maxsize=200_000)(directory.row_weight)
+    names, weights = (vars(ledger), vars(directory), vars(office)), lru_cache(maxsize=200_000)(directory.row_weight)
     every = store.SNAPSHOT_EVERY
     names[0]["SNAPSHOT_EVERY"], names[1]["row_weight"], names[2]["row_weight"] = SNAPSHOT_EVERY, weights, weights
     try:
