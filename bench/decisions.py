@@ -23,6 +23,7 @@ from cubbyhole.domain.vocabulary import Outcome
 from cubbyhole.domain.watch import Reading
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.core import BankCore
+from cubbyhole.edge.runner import settle_memory
 from cubbyhole.edge.store import BankStore
 from cubbyhole.protocol.digest import credential_digest
 from cubbyhole.protocol.messages import SyncReply
@@ -74,6 +75,7 @@ class BenchBank:
         self._open: list[io.Unlock] = []
         for _ in range(LOCKERS):
             self.decide(1)
+        settle_memory()  # as a controller does once it has its directory
 
     def _directory(self) -> io.DirectoryCame:
         people = [

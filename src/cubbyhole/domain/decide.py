@@ -96,9 +96,10 @@ class _Case:
         return self.offline_ms is not None
 
     def bind(self, person: PersonRow) -> None:
-        bound = ev.PersonBound(person=person.person, commitment=person.commitment)
-        if self.bank.bound.get(person.person) != person.commitment and bound not in self.events:
-            self.events.append(bound)
+        if self.bank.bound.get(person.person) != person.commitment:
+            bound = ev.PersonBound(person=person.person, commitment=person.commitment)
+            if bound not in self.events:
+                self.events.append(bound)
 
     def locker(self, number: str) -> LockerState:
         """The locker as it stands after what this decision has ended."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from cubbyhole.domain.vocabulary import Contents, Mode
 
@@ -72,8 +72,7 @@ DEFAULT = Rule(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a locker stands, for matching scopes."""
 
     site: str

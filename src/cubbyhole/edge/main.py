@@ -31,6 +31,7 @@ from cubbyhole.edge.core import BankCore
 from cubbyhole.edge.fabric import enrol
 from cubbyhole.edge.fabric.enrol import Enrolment
 from cubbyhole.edge.fabric.link import BankLink
+from cubbyhole.edge.runner import settle_memory
 from cubbyhole.edge.store import BankStore
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.fabric.errors import FabricError
@@ -88,6 +89,7 @@ async def run(config: ControllerConfig, folder: Path, nats_url: str | None = Non
     tasks = [asyncio.create_task(bank.run(), name=f"bank {bank.id}") for bank in banks]
     for bank, bank_config in zip(banks, config.bank, strict=True):
         tasks += [asyncio.create_task(_read(bank, reader)) for reader in bank_config.reader]
+    settle_memory()
     log.info(
         "controller runs",
         controller=enrolment.controller,
