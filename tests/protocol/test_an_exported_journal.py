@@ -14,6 +14,7 @@ from cubbyhole.domain.moment import Moment
 from cubbyhole.protocol.digest import commitment
 from cubbyhole.protocol.export import (
     EXPORT_VERSION,
+    Endorsement,
     HeadRecord,
     IdentityRecord,
     KeyRecord,
@@ -29,6 +30,7 @@ from cubbyhole.protocol.signing import public_text, sign
 from cubbyhole.protocol.verify import Verdict, verify
 
 SALT = b"0123456789abcdef"
+NOON_MS = 1_794_830_400_000  # 2026-11-16 12:00 UTC
 
 
 @dataclass
@@ -50,8 +52,9 @@ class Exported:
         self, epoch: str, key: Ed25519PrivateKey, previous: str | None, seq: int, previous_hash: str | None
     ) -> str:
         bare = KeyRecord(
-            bank="A", controller=f"ctl_{epoch[:2]}", journal_key=public_text(key), since_ms=1, signature=""
-        )
+            bank="A", controller=f"ctl_{epoch[:2]}", journal_key=public_text(key), since_ms=1, signature="",
+            endorsed=Endorsement(by="op:ada", code="0a1b2c3d", code_ms=NOON_MS, enrolled_ms=NOON_MS + 60_000),
+        )  # fmt: skip
         bare.signature = sign(self.authority, key_text(bare))
         self.records.append(bare)
         started = ev.EpochStarted(
@@ -154,6 +157,33 @@ def test_a_swapped_identity_is_detected(export: Exported) -> None:
     export.records[-1] = IdentityRecord(person="p_ada", salt=base64.b64encode(SALT).decode(), identity="Ben Carter")
     verdict = export.verify()
     assert not verdict.ok and "swapped" in verdict.why and verdict.line == len(export.records)
+
+
+def test_it_says_who_endorsed_each_key_and_that_cannot_be_changed(export: Exported) -> None:
+    said = [text for text in export.verify().proved if "endorsed by op:ada" in text]
+    assert len(said) == 2 and "on 2026-11-16 12:00:00 UTC" in said[0] and "spent it on 2026-11-16 12:01:00" in said[0]
+    for change in ({"by": "op:eve"}, {"code_ms": 5}, {"code": "ffffffff"}, {"enrolled_ms": 5}):
+        changed = Exported()
+        record = next(r for r in changed.records if isinstance(r, KeyRecord))
+        assert record.endorsed is not None
+        for name, value in change.items():
+            setattr(record.endorsed, name, value)
+        assert "not certified" in changed.verify().why
+    record.endorsed = None
+    assert "not certified" in changed.verify().why, "an endorsement cannot be taken away either"
+
+
+def test_a_file_of_an_earlier_release_verifies_and_says_that_nobody_is_named(export: Exported) -> None:
+    assert isinstance(export.records[0], Manifest)
+    export.records[0].v = 1
+    for record in export.records:
+        if isinstance(record, KeyRecord):
+            record.endorsed = None
+            record.signature = sign(export.authority, key_text(record))
+    verdict = export.verify()
+    assert verdict.ok and sum("does not say who endorsed" in text for text in verdict.not_proved) == 2
+    export.records[0].v = 3
+    assert "this release reads up to 2" in export.verify().why
 
 
 def test_garbage_gets_a_verdict_and_no_exception() -> None:

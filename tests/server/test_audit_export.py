@@ -21,7 +21,7 @@ from cubbyhole.server.audit.export import LINES_AT_ONCE, NoSuchBank, export_jour
 from cubbyhole.server.directory.rows import people_by_name, person_row
 from cubbyhole.server.keys import SealingKey
 from cubbyhole.server.people.commands import add_person
-from cubbyhole.server.persistence.tables import events, people, server_audit
+from cubbyhole.server.persistence.tables import enrolments, events, people, server_audit
 from cubbyhole.server.persistence.unit import Store
 from tests.server.hand import HandBank
 
@@ -70,6 +70,18 @@ def test_an_exported_journal_of_two_controllers_verifies_and_its_receipts_prove_
     verdict = verdict_on(exported(store, key), key, kept(store))
     assert (verdict.ok, verdict.lines, len(verdict.epochs), verdict.not_proved) == (True, 8, 2, [])
     assert [epoch.receipted for epoch in verdict.epochs] == [4, 4]
+
+
+def test_the_journal_says_who_endorsed_each_controllers_key(
+    store: Store, bank: HandBank, key: Ed25519PrivateKey
+) -> None:
+    verdict = verdict_on(exported(store, key), key, [])
+    assert [e.endorsed is not None and e.endorsed.by for e in verdict.epochs] == ["op:test", "op:test"]
+    assert sum("endorsed by op:test" in text for text in verdict.proved) == 2
+    with store.write() as work:  # a code of an earlier release, whose audit log is gone
+        work.connection.execute(update(enrolments).values(made_by=None))
+    verdict = verdict_on(exported(store, key), key, [])
+    assert verdict.ok and sum("does not say who endorsed" in text for text in verdict.not_proved) == 2
 
 
 def test_receipts_are_the_newest_of_each_epoch_or_all(store: Store, bank: HandBank) -> None:

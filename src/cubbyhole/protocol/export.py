@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
-EXPORT_VERSION = 1
+EXPORT_VERSION = 2
+READS_VERSIONS = (1, 2)  # 1: keys without their endorsement
 MAX_RECORD_BYTES = 1024 * 1024
 
 
@@ -22,14 +23,26 @@ class Manifest(msgspec.Struct, tag="manifest", tag_field="record", kw_only=True)
     authority: str
 
 
+class Endorsement(msgspec.Struct, kw_only=True):
+    """Who let a controller in: ``by`` made the one-time code ``code`` at ``code_ms``, and at ``enrolled_ms`` the
+    controller spent it, with proof that it holds the key."""
+
+    by: str
+    code: str
+    code_ms: int
+    enrolled_ms: int
+
+
 class KeyRecord(msgspec.Struct, tag="key", tag_field="record", kw_only=True):
-    """The server says: from ``since_ms`` on this journal key is ``controller``'s, for this bank."""
+    """The server says: from ``since_ms`` on this journal key is ``controller``'s, for this bank, because somebody
+    endorsed it (None: not on record, the controller was enrolled under an earlier release)."""
 
     bank: str
     controller: str
     journal_key: str
     since_ms: int
     signature: str
+    endorsed: Endorsement | None = None
 
 
 class LineRecord(msgspec.Struct, tag="line", tag_field="record", kw_only=True):
@@ -77,9 +90,14 @@ class RecordError(ValueError):
 
 
 def key_text(record: KeyRecord) -> bytes:
-    """What the server signs to say whose a journal key is."""
-    parts = (record.bank, record.controller, record.journal_key, str(record.since_ms))
-    return b"\0".join((b"cubbyhole-key-v1", *(part.encode() for part in parts)))
+    """What the server signs to say whose a journal key is and who endorsed it."""
+    parts = [record.bank, record.controller, record.journal_key, str(record.since_ms)]
+    e = record.endorsed
+    if e is not None:
+        # The name stands last: whatever is in it, it cannot be read as another part.
+        parts += [e.code, str(e.code_ms), str(e.enrolled_ms), e.by]
+    version = b"cubbyhole-key-v1" if e is None else b"cubbyhole-key-v2"
+    return b"\0".join((version, *(part.encode() for part in parts)))
 
 
 def encode_record(record: Record) -> bytes:

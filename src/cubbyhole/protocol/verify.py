@@ -10,6 +10,7 @@ import base64
 import binascii
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -17,7 +18,8 @@ from cubbyhole.domain import events as ev
 from cubbyhole.domain.chain import genesis, head_text, link, receipt_text
 from cubbyhole.protocol.digest import commitment
 from cubbyhole.protocol.export import (
-    EXPORT_VERSION,
+    READS_VERSIONS,
+    Endorsement,
     HeadRecord,
     IdentityRecord,
     KeyRecord,
@@ -30,6 +32,13 @@ from cubbyhole.protocol.export import (
 )  # fmt: skip
 from cubbyhole.protocol.journal import LineError, decode_line
 from cubbyhole.protocol.signing import UnusableKey, is_signed, parse_public
+
+
+def _when(at_ms: int) -> str:
+    try:
+        return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (ValueError, OverflowError, OSError):
+        return f"{at_ms} ms"
 
 
 class Wrong(Exception):
@@ -53,6 +62,7 @@ class Epoch:
     last: int = 0
     signed: int = 0
     receipted: int = 0
+    endorsed: Endorsement | None = None
     hashes: list[bytes] = field(default_factory=list)
 
 
@@ -90,7 +100,7 @@ class _Check:
         self.bank, self.lines = "", 0
         self.epochs: dict[str, Epoch] = {}
         self._current: Epoch | None = None
-        self._keys: dict[str, int] = {}  # certified journal key → file line
+        self._keys: dict[str, KeyRecord] = {}  # certified journal keys
         self._heads: list[tuple[int, HeadRecord]] = []
         self._bound: dict[str, set[str]] = {}
         self._identities: list[tuple[int, IdentityRecord]] = []
@@ -107,15 +117,15 @@ class _Check:
             case Manifest():
                 if self.bank:
                     raise Wrong(number, "a second manifest")
-                if record.v != EXPORT_VERSION:
-                    raise Wrong(number, f"export version {record.v}; this release reads version {EXPORT_VERSION}")
+                if record.v not in READS_VERSIONS:
+                    raise Wrong(number, f"export version {record.v}; this release reads up to {READS_VERSIONS[-1]}")
                 self.bank = record.bank
             case KeyRecord():
                 if record.bank != self.bank or not is_signed(self.authority, key_text(record), record.signature):
                     raise Wrong(
                         number, f"the key of controller {record.controller} is not certified by the given public key"
                     )
-                self._keys[record.journal_key] = number
+                self._keys[record.journal_key] = record
             case LineRecord():
                 self._line(number, record.text)
             case HeadRecord():
@@ -174,8 +184,10 @@ class _Check:
 
     def _check_keys(self) -> None:
         for epoch in self.epochs.values():
-            if epoch.journal_key not in self._keys:
+            record = self._keys.get(epoch.journal_key)
+            if record is None:
                 raise Wrong(epoch.first_file_line, f"epoch {epoch.epoch} is signed with a key that nothing certifies")
+            epoch.endorsed = record.endorsed
 
     def _check_heads(self) -> None:
         for number, head in sorted(self._heads, key=lambda h: h[1].seq):
@@ -274,6 +286,14 @@ class _Check:
         missing: list[str] = []
         for epoch in self.epochs.values():
             proved.append(f"epoch {epoch.epoch}: lines 1 to {epoch.last} were signed by the certified controller")
+            e = epoch.endorsed
+            if e is None:
+                missing.append(f"epoch {epoch.epoch}: the file does not say who endorsed its controller's key")
+            else:
+                proved.append(
+                    f"epoch {epoch.epoch}: as the server signed it, its key was endorsed by {e.by}, who made the"
+                    f" one-time code {e.code} on {_when(e.code_ms)}; the controller spent it on {_when(e.enrolled_ms)}"
+                )
             if epoch.receipted:
                 proved.append(f"epoch {epoch.epoch}: kept receipts show that it reached line {epoch.receipted}")
             if epoch.receipted < epoch.last:

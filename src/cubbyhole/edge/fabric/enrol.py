@@ -81,7 +81,9 @@ async def enrol(
     """Spend ``code`` (as typed) at the server and save the result in ``folder``.
 
     ``server_url`` is the address of the server's web pages. ``fabric_url`` (``tls://host:port``) is needed only where
-    NATS is reached by another way than the server says. Raises BadCode (the code is mistyped) or EnrolmentFailed.
+    NATS is reached by another way than the server says. Whatever goes wrong in between, the same call with the same
+    ``folder`` may be made again while the code is good: the keys in it are what the server knows this controller by.
+    Raises BadCode (the code is mistyped) or EnrolmentFailed.
     """
     parsed = parse_code(code)
     if (folder / ENROLMENT_FILE).exists():
@@ -191,7 +193,10 @@ async def _ask(nats_url: str, authority_pem: str, request: EnrolRequest, timeout
     except Refused as refusal:
         raise EnrolmentFailed(f"The server refused: {refusal.detail}") from refusal
     except FabricError as error:
-        raise EnrolmentFailed(f"The server's fabric at {nats_url} cannot be used: {error}") from error
+        raise EnrolmentFailed(
+            f"The server's fabric at {nats_url} cannot be used: {error}. The code stays good for this controller:"
+            " try it again."
+        ) from error
     except msgspec.MsgspecError as error:
         raise EnrolmentFailed(
             "The server's answer cannot be read. Server and controller may be too far apart."

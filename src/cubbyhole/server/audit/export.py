@@ -13,6 +13,7 @@ from cubbyhole.domain import events as ev
 from cubbyhole.protocol.digest import commitment
 from cubbyhole.protocol.export import (
     EXPORT_VERSION,
+    Endorsement,
     HeadRecord,
     IdentityRecord,
     KeyRecord,
@@ -25,7 +26,7 @@ from cubbyhole.protocol.export import (
 from cubbyhole.protocol.journal import LineError, decode_line
 from cubbyhole.protocol.signing import public_text, sign
 from cubbyhole.server.directory.rows import identity_of, people_by_name
-from cubbyhole.server.persistence.tables import banks, epochs, events, heads
+from cubbyhole.server.persistence.tables import banks, enrolments, epochs, events, heads
 
 LINES_AT_ONCE = 1000
 
@@ -40,6 +41,10 @@ class _Epoch:
     controller: str
     journal_key: str
     started_ms: int
+    code: str | None
+    made_by: str | None
+    made_ms: int | None
+    enrolled_ms: int | None
 
 
 def export_journal(
@@ -95,20 +100,31 @@ def _epochs(connection: Connection, bank: str) -> list[_Epoch]:
     if bank not in known:
         raise NoSuchBank(f"There is no bank {bank[:24]!r}; there is {', '.join(known) or 'none yet'}.")
     query = (
-        select(epochs.c.epoch, epochs.c.controller, epochs.c.journal_key, epochs.c.started_ms)
+        select(
+            epochs.c.epoch, epochs.c.controller, epochs.c.journal_key, epochs.c.started_ms, enrolments.c.code_id,
+            enrolments.c.made_by, enrolments.c.made_ms, enrolments.c.used_ms,
+        )
         .join(events, (events.c.bank == epochs.c.bank) & (events.c.epoch == epochs.c.epoch) & (events.c.seq == 1))
+        .outerjoin(enrolments, enrolments.c.controller == epochs.c.controller)
         .where(epochs.c.bank == bank)
         .order_by(events.c.ordinal)
-    )
+    )  # fmt: skip
     return [_Epoch(*row) for row in connection.execute(query)]
 
 
 def _key_record(key: Ed25519PrivateKey, bank: str, epoch: _Epoch) -> KeyRecord:
     record = KeyRecord(
-        bank=bank, controller=epoch.controller, journal_key=epoch.journal_key, since_ms=epoch.started_ms, signature=""
-    )
+        bank=bank, controller=epoch.controller, journal_key=epoch.journal_key, since_ms=epoch.started_ms, signature="",
+        endorsed=_endorsement(epoch),
+    )  # fmt: skip
     record.signature = sign(key, key_text(record))
     return record
+
+
+def _endorsement(epoch: _Epoch) -> Endorsement | None:
+    if epoch.code is None or epoch.made_by is None or epoch.made_ms is None or epoch.enrolled_ms is None:
+        return None
+    return Endorsement(by=epoch.made_by, code=epoch.code, code_ms=epoch.made_ms, enrolled_ms=epoch.enrolled_ms)
 
 
 def _lines(connection: Connection, bank: str, epoch: str) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, RowMapping, insert, select, update
 
 from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.layout import check_bank_id
@@ -48,7 +48,7 @@ def create_code(work: UnitOfWork, fingerprint: bytes, bank_ids: tuple[str, ...],
     work.connection.execute(
         insert(enrolments).values(
             code_id=code.code_id, secret_hash=_hash(code.secret), banks=json.dumps(list(bank_ids)), made_ms=work.now_ms,
-            expires_ms=work.now_ms + CODE_VALID_MS,
+            expires_ms=work.now_ms + CODE_VALID_MS, made_by=actor[:120],
         )
     )  # fmt: skip
     work.audit(actor, "enrolment.code", code.code_id, banks=list(bank_ids))
@@ -68,13 +68,16 @@ def enrol(
     """Spend the code and record the controller for its banks; returns its id and banks. Raises EnrolmentRefused.
 
     A bank that had another controller is taken from it; the old one keeps nothing of it and is removed once it has
-    no bank left.
+    no bank left. The controller that spent a code gets the same answer again for as long as the code would have been
+    good: it may have gone down before it had saved the first one.
     """
     connection = work.connection
     query = select(enrolments).where(enrolments.c.code_id == code_id)
     row = connection.execute(query.with_for_update() if work.is_postgresql else query).mappings().one_or_none()
     if row is None or not hmac.compare_digest(row["secret_hash"], _hash(secret)):
         raise EnrolmentRefused("bad_code", "The code is not known here. Make a new one on the server.")
+    if row["expires_ms"] >= work.now_ms and _spent_by(connection, row, nkey, journal_key, bank_ids):
+        return str(row["controller"]), bank_ids
     if row["used_ms"] is not None or row["expires_ms"] < work.now_ms:
         raise EnrolmentRefused("spent_code", "The code was used already or has expired. Make a new one on the server.")
     allowed = tuple(json.loads(row["banks"])) or bank_ids
@@ -104,6 +107,18 @@ def enrol(
             connection.execute(update(controllers).where(controllers.c.controller == old).values(kicked_ms=0))
     work.audit(f"op:enrolment:{code_id}", "controller.enrolled", name, banks=list(bank_ids))
     return name, bank_ids
+
+
+def _spent_by(connection: Connection, code: RowMapping, nkey: str, journal_key: str, bank_ids: tuple[str, ...]) -> bool:
+    """Whether this very controller spent the code for these banks, and still has them and no others."""
+    query = select(controllers.c.controller).where(
+        controllers.c.controller == code["controller"], controllers.c.nkey == nkey,
+        controllers.c.journal_key == journal_key, controllers.c.removed_ms.is_(None),
+    )  # fmt: skip
+    if code["used_ms"] is None or connection.execute(query).scalar() is None:
+        return False
+    owned = connection.execute(select(banks.c.bank).where(banks.c.controller == code["controller"])).scalars()
+    return set(owned) == set(bank_ids)
 
 
 def _give_bank(work: UnitOfWork, sealing: SealingKey, bank: str, controller: str) -> str | None:
@@ -191,7 +206,8 @@ class ControllerRegistry:
         # The comparison is made in any case, so that its time does not tell which codes exist.
         known = row["secret_hash"] if row is not None else _hash("")
         good = hmac.compare_digest(known, _hash(secret))
-        if row is None or not good or row["used_ms"] is not None or row["expires_ms"] < self._store.now_ms():
+        # A spent code still gets its holder as far as `enrol`, which answers nobody but the controller that spent it.
+        if row is None or not good or row["expires_ms"] < self._store.now_ms():
             return None
         return EnrolmentGrant(code_id)
 

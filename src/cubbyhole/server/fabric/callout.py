@@ -43,7 +43,7 @@ class ControllerGrant:
 
 @dataclass(frozen=True, slots=True)
 class EnrolmentGrant:
-    """An enrolment code that is still good: known, not used, not expired, and its secret is right."""
+    """An enrolment code that may be shown: known, not expired, its secret right. Whether it is spent the desk says."""
 
     code_id: str
 

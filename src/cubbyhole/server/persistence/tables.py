@@ -66,6 +66,7 @@ enrolments = Table(
     Column("expires_ms", BigInteger, nullable=False),
     Column("used_ms", BigInteger),
     Column("controller", String(24)),
+    Column("made_by", String(120)),  # who endorses the key that the code is spent for; NULL: not on record
 )  # fmt: skip
 
 banks = Table(
