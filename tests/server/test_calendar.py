@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from cubbyhole.domain.directory import MAX_MIDNIGHTS
 from cubbyhole.server.directory.calendar import DAYS_AHEAD, UnknownTimezone, calendar_for, check_timezone
-from cubbyhole.server.main import open_store
+from cubbyhole.server.installation import open_store
 from cubbyhole.server.persistence.tables import sites
 from cubbyhole.server.settings import ServerSettings
 

@@ -124,9 +124,12 @@ def verify(
 def _report(verdict: Verdict, receipts_given: int, as_json: bool) -> None:
     if as_json:
         epochs = [
-            {"epoch": e.epoch, "lines": e.last, "signed_to": e.signed, "receipted_to": e.receipted}
+            {
+                "epoch": e.epoch, "lines": e.last, "signed_to": e.signed, "receipted_to": e.receipted,
+                "endorsed_by": e.endorsed.by if e.endorsed is not None else None,
+            }
             for e in verdict.epochs
-        ]
+        ]  # fmt: skip
         facts = {
             "ok": verdict.ok, "bank": verdict.bank, "lines": verdict.lines, "line": verdict.line or None,
             "why": verdict.why or None, "epochs": epochs, "receipts": receipts_given, "proved": verdict.proved,
@@ -212,7 +215,7 @@ def _settings(home: Path | None, database_url: str | None) -> ServerSettings:
 
 @contextmanager
 def _store(settings: ServerSettings) -> Iterator[Store]:
-    from cubbyhole.server.main import open_store
+    from cubbyhole.server.installation import open_store
 
     store = open_store(settings)
     try:

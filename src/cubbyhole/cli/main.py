@@ -88,5 +88,11 @@ def _add_missing(app: typer.Typer, name: str, why: str) -> None:
 
 
 def main() -> None:
-    """The console script."""
-    build(sys.argv[1:])()
+    """The console script. A library that is missing here is said as plainly as a room that is."""
+    try:
+        build(sys.argv[1:])()
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == __package__.partition(".")[0]:
+            raise
+        typer.echo(f"`cubbyhole {' '.join(sys.argv[1:2])}` cannot run here: {error}.", err=True)
+        sys.exit(2)

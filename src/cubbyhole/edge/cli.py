@@ -9,14 +9,6 @@ from typing import Annotated
 
 import typer
 
-from cubbyhole.drivers.port import DriverError
-from cubbyhole.edge import main as edge_main
-from cubbyhole.edge.config import ConfigError, load
-from cubbyhole.edge.fabric import enrol as fabric_enrol
-from cubbyhole.edge.fabric.enrol import EnrolmentFailed, NotEnrolled
-from cubbyhole.edge.store import StoreBroken, StoreFull
-from cubbyhole.protocol.enrolment import BadCode
-
 Folder = Annotated[
     Path,
     typer.Option("--folder", envvar="CUBBYHOLE_EDGE", help="The controller's data folder."),
@@ -35,6 +27,12 @@ def edge(
     ] = None,
 ) -> None:
     """Run a controller: it decides every tap by itself, with or without the network."""
+    from cubbyhole.drivers.port import DriverError
+    from cubbyhole.edge import main as edge_main
+    from cubbyhole.edge.config import ConfigError, load
+    from cubbyhole.edge.fabric.enrol import NotEnrolled
+    from cubbyhole.edge.store import StoreBroken, StoreFull
+
     try:
         asyncio.run(edge_main.run(load(config or folder / "controller.toml"), folder, nats))
     except (ConfigError, NotEnrolled, StoreFull, StoreBroken, DriverError) as error:
@@ -50,6 +48,10 @@ def enrol(
     as_json: Annotated[bool, typer.Option("--json", help="Print facts as JSON.")] = False,
 ) -> None:
     """Make this controller's keys known to the server, once, with a code made there."""
+    from cubbyhole.edge.fabric import enrol as fabric_enrol
+    from cubbyhole.edge.fabric.enrol import EnrolmentFailed
+    from cubbyhole.protocol.enrolment import BadCode
+
     try:
         made = asyncio.run(fabric_enrol.enrol(server, code, folder, bank))
     except (BadCode, EnrolmentFailed) as error:

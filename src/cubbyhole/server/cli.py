@@ -12,7 +12,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
-import structlog
 import typer
 
 from cubbyhole.domain.layout import LayoutError
@@ -102,8 +101,8 @@ def import_people(
     as_json: AsJson = False,
 ) -> None:
     """Import people, groups, badges and lockers held today: all of the file or nothing of it."""
+    from cubbyhole.server.installation import open_store
     from cubbyhole.server.keys import load_or_make
-    from cubbyhole.server.main import open_store
     from cubbyhole.server.people.importing import Plan, carry_out, plan_import
     from cubbyhole.server.people.table import TableError, read_table
 
@@ -163,7 +162,7 @@ def controller_code(
     """Make a one-time code for enrolling a controller."""
     from cubbyhole.server.banks.controllers import CODE_VALID_MS, create_code
     from cubbyhole.server.fabric import authority
-    from cubbyhole.server.main import open_store
+    from cubbyhole.server.installation import open_store
 
     settings = _settings(home, database_url)
     store = open_store(settings)
@@ -180,7 +179,7 @@ def controller_code(
 def controller_list(home: Home = None, database_url: Database = None, as_json: AsJson = False) -> None:
     """List controllers and their banks."""
     from cubbyhole.server.banks.controllers import list_controllers
-    from cubbyhole.server.main import open_store
+    from cubbyhole.server.installation import open_store
 
     with open_store(_settings(home, database_url)).read() as connection:
         found = list_controllers(connection)
@@ -204,7 +203,7 @@ def controller_remove(
 ) -> None:
     """Cut a controller off at once and for good."""
     from cubbyhole.server.banks.controllers import remove
-    from cubbyhole.server.main import open_store
+    from cubbyhole.server.installation import open_store
 
     with open_store(_settings(home, database_url)).write() as work:
         removed = remove(work, name, _actor())
@@ -223,7 +222,7 @@ def token_create(
 ) -> None:
     """Make a token for a program. It is shown once."""
     from cubbyhole.server.auth.tokens import TokenError, create, parse_scopes
-    from cubbyhole.server.main import open_store
+    from cubbyhole.server.installation import open_store
 
     try:
         with open_store(_settings(home, database_url)).write() as work:
@@ -242,7 +241,7 @@ def token_revoke(
 ) -> None:
     """Make a token void at once."""
     from cubbyhole.server.auth.tokens import revoke
-    from cubbyhole.server.main import open_store
+    from cubbyhole.server.installation import open_store
 
     with open_store(_settings(home, database_url)).write() as work:
         revoked = revoke(work, prefix, _actor())
@@ -260,7 +259,7 @@ def owner_link(
 ) -> None:
     """A fresh one-time link for an owner: the first one, or one who lost their password."""
     from cubbyhole.server.auth.owner_link import make
-    from cubbyhole.server.main import open_store
+    from cubbyhole.server.installation import open_store
 
     settings = _settings(home, database_url, port=port, public_url=public_url)
     with open_store(settings).write() as work:
@@ -281,6 +280,8 @@ def _report_failure(as_json: bool, message: str) -> NoReturn:
 
 def _log_to_stderr() -> None:
     """Plain lines on stderr, so that stdout has only what a program may read."""
+    import structlog
+
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s %(name)s %(message)s")
     structlog.configure(
         processors=[

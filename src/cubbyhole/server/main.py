@@ -12,9 +12,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 import uvicorn
-from sqlalchemy import func, insert, select, update
 
-from cubbyhole.domain.rules import DEFAULT
 from cubbyhole.protocol.fabric.errors import Refused
 from cubbyhole.protocol.fabric.login import Endpoint
 from cubbyhole.server.app import create_app
@@ -31,24 +29,20 @@ from cubbyhole.server.banks.rounds import Rounds
 from cubbyhole.server.commands.actions import Actions, Outcomes
 from cubbyhole.server.commands.live import LiveCommands, Result
 from cubbyhole.server.desk import BankDesk
-from cubbyhole.server.directory.calendar import check_timezone
-from cubbyhole.server.directory.changes import DirectoryChanges
 from cubbyhole.server.directory.sync import DirectoryDesk
 from cubbyhole.server.fabric import authority as authorities
 from cubbyhole.server.fabric import keys as fabric_keys
 from cubbyhole.server.fabric.link import ServerLink
 from cubbyhole.server.fabric.nats_server import NatsServer
 from cubbyhole.server.fabric.presence import PresenceChange
+from cubbyhole.server.installation import now_ms, open_store
 from cubbyhole.server.keys import load_or_make
 from cubbyhole.server.live.hub import Hub, Moved
 from cubbyhole.server.live.stream import LiveFeed
-from cubbyhole.server.persistence.engine import make_engine
-from cubbyhole.server.persistence.migrate import migrate
 from cubbyhole.server.persistence.pool import WorkPool
-from cubbyhole.server.persistence.tables import rules, sites
-from cubbyhole.server.persistence.unit import Store, UnitOfWork
+from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.services import Services
-from cubbyhole.server.settings import ServerSettings, local_timezone
+from cubbyhole.server.settings import ServerSettings
 from cubbyhole.server.web.readiness import Readiness
 from cubbyhole.ui.render import NotBuilt, Renderer
 
@@ -56,38 +50,6 @@ log = structlog.get_logger(__name__)
 
 CONNECTIONS_MOST = 2000
 STOP_WITHIN_S = 4
-
-
-def now_ms() -> int:
-    """The installation's clock."""
-    return time.time_ns() // 1_000_000
-
-
-def open_store(settings: ServerSettings) -> Store:
-    """The database at this release's schema, with what every installation has from the start."""
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    engine = make_engine(settings.database_url)
-    migrate(engine)
-    store = Store(engine, now_ms)
-    with store.read() as connection:
-        zone = connection.execute(select(sites.c.timezone).where(sites.c.site == "")).scalar()
-        has_rules = connection.execute(select(func.count()).select_from(rules)).scalar_one() > 0
-    wanted = check_timezone(settings.timezone or zone or local_timezone())
-    if zone != wanted or not has_rules:
-        with store.write() as work:
-            _set_timezone(work, zone, wanted)
-            if not has_rules:
-                DirectoryChanges(work).put_rule(DEFAULT)
-    return store
-
-
-def _set_timezone(work: UnitOfWork, old: str | None, new: str) -> None:
-    """The zone of the installation (the site without a name) and of the sites that have had no other."""
-    if old is None:
-        work.connection.execute(insert(sites).values(site="", timezone=new))
-    elif old != new:
-        work.connection.execute(update(sites).where(sites.c.timezone == old).values(timezone=new))
-        work.audit("server", "timezone.changed", new, before=old)
 
 
 class Server:

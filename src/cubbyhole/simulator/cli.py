@@ -10,8 +10,6 @@ from typing import Annotated, NoReturn
 import typer
 
 from cubbyhole.simulator.rig.client import RigError, ask, find_socket
-from cubbyhole.simulator.rig.run import run_rig
-from cubbyhole.simulator.rig.table import SettingsError
 
 app = typer.Typer(no_args_is_help=True, help="Simulated hardware: boards, readers, doors, cables, power.")
 
@@ -28,6 +26,9 @@ def rig(
     socket: Socket = None,
 ) -> None:
     """Simulate the hardware of rig.toml until Ctrl-C."""
+    from cubbyhole.simulator.rig.run import run_rig
+    from cubbyhole.simulator.rig.table import SettingsError
+
     place = find_socket(socket)
     try:
         run_rig(config, place, lambda: typer.echo(f"rig ready at {place}"))
