@@ -24,6 +24,11 @@ from tests.support.postgres import postgres_server as start_postgres
 for name in ("PORT", "CUBBYHOLE_HOME", "CUBBYHOLE_EDGE", "CUBBYHOLE_SIM_SOCKET"):
     os.environ.pop(name, None)
 
+# Tests start many processes; where no bytecode may be kept beside the sources, each of them would compile all of its
+# libraries anew.
+if os.environ.pop("PYTHONDONTWRITEBYTECODE", None):
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(Path(__file__).parents[1] / ".cache" / "bytecode"))
+
 # On a loaded machine a slow example is no failure.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")

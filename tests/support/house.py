@@ -20,7 +20,8 @@ from cubbyhole.simulator.office import BankPlan, Worker, controller_toml, worker
 
 SMALL = BankPlan("A", "Lobby", "Ground floor", ("M M M M", "S S S S"), "modbus", 19200, door_readers=True, lights=True)
 SHARED = BankPlan("B", "Studio", "Floor 2", ("M+ M+ M+ M+", "M M M M"), "cu16", 19200, door_readers=False, lights=False)
-WAIT_S = 45.0
+# For things that take a moment: what a machine under load needs for them, not what is promised.
+WAIT_S = 90.0
 T = TypeVar("T")
 
 

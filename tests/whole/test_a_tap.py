@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 import urllib.error
 from typing import Any
 
@@ -31,12 +30,13 @@ from tests.support.house import (
     outcomes,
     pulses,
     replace_controller,
+    rows_of_server,
     shut,
     tap,
 )
 
 pytestmark = pytest.mark.slow
-AT_THE_SERVER_S = 2.0
+AT_THE_SERVER_MS = 2_000
 REASON = {"reason": "forgot_badge", "note": "showed an identity card"}
 
 
@@ -51,18 +51,18 @@ def locker(house: House, name: str) -> dict[str, Any]:
 
 def test_a_tap_at_a_free_locker_opens_it_and_the_server_knows_within_two_seconds(house: House) -> None:
     ada, before = house.staff[0], newest_event(house)
-    started_s = time.monotonic()
     tap(house, "A", "01", ada)
-    seen: dict[str, float] = {}
 
     def all_there() -> bool:
-        for event in new_events(house, "A", before):
-            if event["locker"] == "A-01":
-                seen.setdefault(event["type"], time.monotonic() - started_s)
-        return {"assignment.started", "access.granted", "door.opened", "unlock.settled"} <= seen.keys()
+        seen = {event["type"] for event in new_events(house, "A", before) if event["locker"] == "A-01"}
+        return {"assignment.started", "access.granted", "door.opened", "unlock.settled"} <= seen
 
     eventually(all_there, "the events at the API")
-    assert seen["access.granted"] < AT_THE_SERVER_S, seen
+    granted = [line for line in at_the_bank(house, "A") if line.type == "access.granted"][-1]
+    # By the clock of the one machine that both run on, so that the time for asking is not counted.
+    committed = f"SELECT min(received_ms) FROM heads WHERE bank = 'A' AND seq >= {granted.seq}"
+    [(received_ms,)] = rows_of_server(house, committed)
+    assert received_ms - granted.said["at"] < AT_THE_SERVER_MS
     assert pulses_at(house, "A", "01") == 1
     mine = [a for a in house.get("/api/v1/assignments?bank=A")["items"] if a["locker"] == "A-01"]
     assert [(a["name"], a["mode"]) for a in mine] == [(ada.name, "day")]
@@ -99,7 +99,7 @@ def test_with_the_cable_cut_taps_open_and_the_server_catches_up_event_for_event(
     line = last_line(house, "A")
     house.sim("cable", bank="A", act="cut")
     try:
-        eventually(lambda: not is_online(house, "A"), "the server to notice", 6.0)
+        eventually(lambda: not is_online(house, "A"), "the server to notice")
         eventually(lambda: of_type(at_the_bank(house, "A", line), "contact.lost"), "the bank to notice")
         had = at_the_server(house, "A")
         open_by_tap(house, "A", "03", holder)
@@ -139,7 +139,7 @@ def test_a_live_command_to_a_bank_without_cable_is_refused_at_once_and_never_don
     had = pulses_at(house, "B", "08")
     house.sim("cable", bank="B", act="cut")
     try:
-        eventually(lambda: not is_online(house, "B"), "the server to notice", 6.0)
+        eventually(lambda: not is_online(house, "B"), "the server to notice")
         with pytest.raises(urllib.error.HTTPError) as refused:
             house.post("/api/v1/lockers/B-08/open", REASON)
         refused.value.close()
@@ -198,7 +198,7 @@ def test_a_replaced_controller_goes_on_where_the_server_was(house: House) -> Non
     eventually(lambda: agree(house, "B"), "the server to have it all")
     old = at_the_bank(house, "B")
     replace_controller(house, "B")
-    eventually(lambda: is_online(house, "B") and agree(house, "B"), "the new controller to come online", 30.0)
+    eventually(lambda: is_online(house, "B") and agree(house, "B"), "the new controller to come online")
     began = at_the_bank(house, "B")[0]
     assert began.type == "epoch.started" and began.epoch != old[0].epoch
     assert (began.facts["previous_epoch"], began.facts["previous_seq"]) == (old[-1].epoch, old[-1].seq)

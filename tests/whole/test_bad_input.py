@@ -173,7 +173,7 @@ def test_a_journal_that_contradicts_itself_is_kept_as_evidence_and_not_believed(
     assert at_the_server(house, "B") == had, "its view is frozen"
 
     replace_controller(house, "B")
-    eventually(lambda: is_online(house, "B") and agree(house, "B"), "a new controller to be believed", 30.0)
+    eventually(lambda: is_online(house, "B") and agree(house, "B"), "a new controller to be believed")
     assert house.get("/api/v1/banks/B")["quarantine"] is None
     assert rows_of_server(house, alarm) == []
     assert open_by_shared_reader(house, "B", worker) == mine

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -16,8 +17,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from cubbyhole.simulator.office import (
@@ -32,8 +34,9 @@ from cubbyhole.simulator.office import (
 )
 from cubbyhole.simulator.rig.client import ask
 
-START_S = 30.0
+START_S = 90.0  # on the slowest machine, under load
 STOP_S = 10.0
+COMMAND_S = 60.0
 _PR_SET_PDEATHSIG = 1
 
 
@@ -42,7 +45,10 @@ class HouseFailed(Exception):
 
 
 class House:
-    """One office in one folder. `start`, use `sim` and `get`, `stop`."""
+    """One office in one folder. `start`, use `sim` and `get`, `stop`.
+
+    ``programs`` names what runs instead of `cubbyhole` as a bank's controller (by the bank's id) or as the ``server``.
+    """
 
     def __init__(
         self,
@@ -54,13 +60,16 @@ class House:
         database_url: str | None = None,
         auto_close_s: float = 0.0,
         held_open_ms: int = 120_000,
+        programs: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         self.folder, self.port, self.banks = folder.resolve(), port, tuple(banks)
         self.staff = tuple(workers() if staff is None else staff)
+        self._programs = programs
         self._database, self._auto_close_s, self._held_open_ms = database_url, auto_close_s, held_open_ms
         self.socket = self.folder / "sim.sock"
         self.server: subprocess.Popen[bytes] | None = None
         self.rig: subprocess.Popen[bytes] | None = None
+        self._shell: subprocess.Popen[bytes] | None = None
         self.owner_link: str | None = None
 
     @property
@@ -90,7 +99,7 @@ class House:
         if self._database:
             arguments += ["--database-url", self._database]
         log = self.folder / "server.log"
-        self.server = self._spawn(arguments, log, stdout=subprocess.PIPE)
+        self.server = self._spawn([*self._program("server"), *arguments], log, subprocess.PIPE)
         assert self.server.stdout is not None
         line = self.server.stdout.readline()
         if not line:
@@ -102,12 +111,12 @@ class House:
     def start_rig(self) -> None:
         """Start the simulated hardware, which starts the controllers."""
         log = self.folder / "rig.log"
-        self.rig = self._spawn(["sim", "rig", "--config", str(self.folder / "rig.toml")], log)
+        self.rig = self._spawn([*_cubbyhole(), "sim", "rig", "--config", str(self.folder / "rig.toml")], log)
         self.wait(self.socket.exists, "the rig")
 
     def stop(self) -> None:
         """End every process, the hardware first."""
-        for process in (self.rig, self.server):
+        for process in (self.rig, self.server, self._shell):
             if process is None or process.poll() is not None:
                 continue
             process.send_signal(signal.SIGTERM)
@@ -116,10 +125,11 @@ class House:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for process in (self.rig, self.server):
-            if process is not None and process.stdout is not None:
-                process.stdout.close()
-        self.rig = self.server = None
+        for process in (self.rig, self.server, self._shell):
+            for pipe in (process.stdin, process.stdout) if process is not None else ():
+                if pipe is not None:
+                    pipe.close()
+        self.rig = self.server = self._shell = None
 
     def wait(self, done: Callable[[], bool], what: str, limit_s: float = START_S) -> None:
         """Wait until ``done``. Raises HouseFailed with the logs' ends after ``limit_s`` or when a process has died."""
@@ -147,12 +157,25 @@ class House:
 
     def command(self, *arguments: str) -> Any:
         """Run a command of `cubbyhole` in this house and return what it prints as JSON. Raises HouseFailed."""
-        ran = subprocess.run(
-            [*_cubbyhole(), *arguments, "--json"], env=self._environment(), capture_output=True, timeout=60, check=False
-        )
-        if ran.returncode:
-            raise HouseFailed(f"cubbyhole {' '.join(arguments)}: {ran.stdout.decode()}{ran.stderr.decode()}")
-        return json.loads(ran.stdout)
+        # One process for all of them: a house is set up by many short commands, and loading takes most of their time.
+        shell = self._shell
+        if shell is None or shell.poll() is not None:
+            shell = self._shell = self._spawn(
+                [sys.executable, "-m", "cubbyhole.cli.several"], self.folder / "shell.log", subprocess.PIPE,
+                stdin=subprocess.PIPE,
+            )  # fmt: skip
+        assert shell.stdin is not None and shell.stdout is not None
+        shell.stdin.write(json.dumps([*arguments, "--json"]).encode() + b"\n")
+        shell.stdin.flush()
+        answered, _, _ = select.select([shell.stdout], [], [], COMMAND_S)
+        line = shell.stdout.readline() if answered else b""
+        if not line:
+            shell.kill()
+            raise HouseFailed(f"cubbyhole {' '.join(arguments)}: no answer\n{_tail(self.folder / 'shell.log')}")
+        ran = json.loads(line)
+        if ran["code"]:
+            raise HouseFailed(f"cubbyhole {' '.join(arguments)}: {ran['out']}{ran['err']}")
+        return json.loads(ran["out"])
 
     def edge_folder(self, bank: str) -> Path:
         return self.folder / "edge" / bank
@@ -208,13 +231,13 @@ class House:
                 code = self.command("controller", "code", plan.id, *self._db())["code"]
                 self.command("enrol", self.url, code, "--bank", plan.id, "--folder", str(folder))
             cable = facts["cables"][plan.id]
-            controller = [*_cubbyhole(), "edge", "--folder", str(folder), "--nats", f"tls://127.0.0.1:{cable}"]
+            edge = ["edge", "--folder", str(folder), "--nats", f"tls://127.0.0.1:{cable}"]
             tables.append(
                 rig_toml(
                     plan,
                     ports,
                     cable=(cable, facts["nats_port"]),
-                    controller=controller,
+                    controller=[*self._program(plan.id), *edge],
                     log=self.folder / f"edge-{plan.id}.log",
                     auto_close_s=self._auto_close_s,
                 )
@@ -239,12 +262,17 @@ class House:
     def _environment(self) -> dict[str, str]:
         return {**os.environ, "CUBBYHOLE_HOME": str(self.folder), "CUBBYHOLE_SIM_SOCKET": str(self.socket)}
 
-    def _spawn(self, arguments: list[str], log: Path, stdout: int | None = None) -> subprocess.Popen[bytes]:
+    def _program(self, part: str) -> list[str]:
+        return list(self._programs.get(part, _cubbyhole()))
+
+    def _spawn(
+        self, command: list[str], log: Path, stdout: int | None = None, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
         with log.open("ab") as file:
             return subprocess.Popen(
-                [*_cubbyhole(), *arguments],
+                command,
                 env=self._environment(),
-                stdin=subprocess.DEVNULL,
+                stdin=stdin,
                 stdout=file if stdout is None else stdout,
                 stderr=file,
                 start_new_session=True,
