@@ -184,7 +184,7 @@ def _at_shared_reader(case: _Case, person: PersonRow, tap: Tap) -> str | Denied:
     if not offered:
         return _deny(case, Reason.NOTHING_FREE, None, person, tap)
     if not entitled:
-        return _deny(case, Reason.NOT_ENTITLED, None, person, tap, case.rules(person, offered[0].number).allowed_by)
+        return _deny(case, Reason.NOT_ENTITLED, None, person, tap, case.rules(person, offered[0].number).by["allowed"])
     # Scarce kinds stay for those who need them: the smallest plain locker first, then by number.
     return min(entitled, key=lambda s: (len(s.features), _SIZES.get(s.size, len(_SIZES)), s.number)).number
 
@@ -207,7 +207,7 @@ def _at_locker(case: _Case, number: str, person: PersonRow, credential: Credenti
         return _give(case, s, person, credential, tap, rules)
     if held is None and s.former is not None and s.former.person == person.person:
         # Not theirs any more and not theirs again, but what they left inside is.
-        return _open(case, s, person, credential, tap, Way.RETRIEVE, rules.contents_by, None)
+        return _open(case, s, person, credential, tap, Way.RETRIEVE, rules.by["contents"], None)
     reason, rule = refused
     return _deny(case, reason, number, person, tap, rule)
 
@@ -228,7 +228,7 @@ def _why_not_given(
 ) -> tuple[Reason, str | None] | None:
     """Why the person cannot have this locker now, and the rule that says so; None where they can."""
     if not rules.allowed:
-        return Reason.NOT_ENTITLED, rules.allowed_by
+        return Reason.NOT_ENTITLED, rules.by["allowed"]
     reason = s.not_offered()
     if reason is not None:
         return reason, None
@@ -236,9 +236,9 @@ def _why_not_given(
         return Reason.OFFLINE_TOO_LONG, None
     alive = [h for h in case.bank.held_by(person.person) if not due(case.bank, h, case.moment)]
     if len(alive) >= rules.max_lockers:
-        return Reason.LIMIT_REACHED, rules.max_by
+        return Reason.LIMIT_REACHED, rules.by["max_lockers"]
     if rules.mode is not Mode.PERMANENT and not case.bank.clock_in_doubt and _midnight(case) is None:
-        return Reason.OFFLINE_TOO_LONG, rules.mode_by
+        return Reason.OFFLINE_TOO_LONG, rules.by["mode"]
     if s.grant is not None:
         return Reason.BUSY, None
     return None
@@ -251,11 +251,11 @@ def _give(
     timed = rules.mode is not Mode.PERMANENT and not case.bank.clock_in_doubt
     started = ev.AssignmentStarted(
         assignment=case.mint("a"), locker=s.number, person=person.person, mode=rules.mode,
-        ends_ms=_midnight(case) if timed else None, rule=rules.mode_by,
+        ends_ms=_midnight(case) if timed else None, rule=rules.by["mode"],
     )  # fmt: skip
     case.bind(person)
     case.events.append(started)
-    return _open(case, s, person, credential, tap, Way.TAP, rules.mode_by, started.assignment)
+    return _open(case, s, person, credential, tap, Way.TAP, rules.by["mode"], started.assignment)
 
 
 def _midnight(case: _Case) -> int | None:

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 
+from cubbyhole.domain.opening import Offset
 from cubbyhole.domain.rules import Effective, Place, Rule, effective
 
 _MODULUS = 1 << 256
@@ -47,10 +48,11 @@ Row = PersonRow | CredentialRow | Rule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Calendar:
-    """The site's coming local midnights in ms since the Unix epoch, ascending."""
+    """The site's coming local midnights in ms since the Unix epoch, ascending, and how far its clocks are from UTC."""
 
     timezone: str
     midnights: tuple[int, ...]
+    offsets: tuple[Offset, ...] = ()
 
 
 class DirectoryError(ValueError):

@@ -39,6 +39,17 @@ class Mode(StrEnum):
     PERMANENT = "permanent"
 
 
+class Purpose(StrEnum):
+    """What a locker is there for. Only the first three are given to whoever taps."""
+
+    PERSONAL = "personal"
+    TEAM = "team"
+    POOL = "pool"  # shared equipment
+    PARCEL = "parcel"
+    IT = "it"
+    VISITOR = "visitor"
+
+
 class Contents(StrEnum):
     """What happens to a locker whose contents nobody knows when its assignment ends, strictest first."""
 
@@ -54,6 +65,7 @@ class Cause(StrEnum):
     EXPIRED = "expired"
     OPERATOR = "operator"
     MOVED = "moved"
+    REMOVED = "removed"  # the bank was rebuilt without the locker
 
 
 class Alarm(StrEnum):

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime, time
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cubbyhole.domain.directory import Calendar
+from cubbyhole.domain.moment import midnights_after
+from cubbyhole.domain.opening import offsets_between
 
 DAYS_AHEAD = 40
+DAY_MS = 86_400_000
 
 
 class UnknownTimezone(ValueError):
@@ -24,16 +27,16 @@ def check_timezone(name: str) -> str:
 
 
 def calendar_for(timezone: str, now_ms: int) -> Calendar:
-    """The site's next `DAYS_AHEAD` midnights after ``now_ms``."""
+    """The site's next `DAYS_AHEAD` midnights after ``now_ms``, and its offsets from UTC until then."""
     today = datetime.fromtimestamp(now_ms / 1000, ZoneInfo(timezone)).date()
-    return Calendar(timezone=timezone, midnights=_midnights(timezone, today.isoformat()))
+    return _from(timezone, round(datetime.combine(today, time(23, 59), ZoneInfo(timezone)).timestamp() * 1000))
 
 
 @lru_cache(maxsize=512)
-def _midnights(timezone: str, today: str) -> tuple[int, ...]:
-    zone, first = ZoneInfo(timezone), datetime.fromisoformat(today)
-    found = []
-    for days in range(1, DAYS_AHEAD + 1):
-        # Where a day begins at 01:00 because midnight is skipped, the skipped midnight stands for the same instant.
-        found.append(round((first + timedelta(days=days)).replace(tzinfo=zone).timestamp() * 1000))
-    return tuple(found)
+def _from(timezone: str, tonight_ms: int) -> Calendar:
+    zone = ZoneInfo(timezone)
+    midnights = midnights_after(zone, tonight_ms, DAYS_AHEAD)
+    # A bank whose clock lags, or which decides on a tap of before midnight, still finds its time.
+    return Calendar(
+        timezone=timezone, midnights=midnights, offsets=offsets_between(zone, tonight_ms - 3 * DAY_MS, midnights[-1])
+    )
