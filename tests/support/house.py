@@ -9,9 +9,10 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from cubbyhole.edge.core import SAME_TAP_MS
@@ -27,12 +28,16 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def running_house(
-    banks: tuple[BankPlan, ...] = (SMALL, SHARED), people: int = 24, auto_close_s: float = 0.0
+    banks: tuple[BankPlan, ...] = (SMALL, SHARED),
+    people: int = 24,
+    auto_close_s: float = 0.0,
+    programs: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterator[House]:
     """A house that is online, until the block ends. Enter from the main thread: its processes end with that."""
     # Not pytest's own temporary folder: a Unix socket's path has at most 108 bytes.
     with tempfile.TemporaryDirectory(prefix="cbh-", ignore_cleanup_errors=True) as folder:
-        house = House(Path(folder), free_ports(1)[0], banks, workers(people), auto_close_s=auto_close_s)
+        staff, port = workers(people), free_ports(1)[0]
+        house = House(Path(folder), port, banks, staff, auto_close_s=auto_close_s, programs=programs)
         house.start()
         try:
             yield house
