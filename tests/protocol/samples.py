@@ -49,6 +49,8 @@ def _value(hint: Any) -> Any:
         return [_value(args[0])]
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return next(iter(hint))
+    if isinstance(hint, type) and issubclass(hint, tuple):
+        return hint(*(_value(part) for part in typing.get_type_hints(hint).values()))
     simple: dict[Any, Any] = {str: "text", int: 7, bool: True, msgspec.Raw: msgspec.Raw(b"{}")}
     return simple[hint] if hint in simple else filled(hint)
 

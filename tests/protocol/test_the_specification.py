@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.directory import Calendar, CredentialRow, PersonRow, Row, content_hash
+from cubbyhole.domain.opening import Offset, Window
 from cubbyhole.domain.rules import Rule
 from cubbyhole.domain.vocabulary import Mode
 from cubbyhole.protocol import messages as m
@@ -34,7 +35,8 @@ from tests.protocol.samples import MESSAGES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "controller-protocol.md").read_text(encoding="utf-8")
 ENROLMENT: list[Any] = [EnrolRequest, EnrolReply]
-OTHERS: list[Any] = [m.Head, Calendar, PersonRow, CredentialRow, Rule, ev.Assigned, ev.Disabled, ev.Answered]
+ROWS: list[Any] = [Calendar, Offset, Window, PersonRow, CredentialRow, Rule]
+OTHERS: list[Any] = [m.Head, m.GapProof, *ROWS, ev.Assigned, ev.Disabled, ev.Answered]
 STRUCTS: list[Any] = [*MESSAGES, *OTHERS, *ENROLMENT]
 
 
@@ -66,6 +68,8 @@ def words(hint: Any) -> str:
 
 def fields(cls: Any) -> dict[str, tuple[str, bool]]:
     hints = typing.get_type_hints(cls)
+    if issubclass(cls, tuple):
+        return {name: (words(hint), True) for name, hint in hints.items()}
     if dataclasses.is_dataclass(cls):
         return {f.name: (words(hints[f.name]), f.default is dataclasses.MISSING) for f in dataclasses.fields(cls)}
     return {

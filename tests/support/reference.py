@@ -15,6 +15,7 @@ from typing import Any
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain import vocabulary
+from cubbyhole.domain.bank import Assignment, Former, LockerState
 from cubbyhole.domain.door import DOOR_TABLE, DoorState
 from cubbyhole.domain.vocabulary import REASON_MEANING
 
@@ -70,7 +71,7 @@ def events_page() -> str:
     for name, cls in ev.EVENT_TYPES.items():
         parts += [f"### {name}\n", _says(cls) + "\n", _fields(cls)]
     parts.append("## Parts of a snapshot\n")
-    for part in (ev.Assigned, ev.Disabled, ev.Answered):
+    for part in (ev.Assigned, ev.Disabled, ev.Answered, ev.BankNow, ev.GapMark, LockerState, Assignment, Former):
         parts += [f"### {part.__name__}\n", _says(part) + "\n", _fields(part)]
     parts.append("## Words\n")
     for name, words in vars(vocabulary).items():

@@ -12,11 +12,16 @@ from typing import Any
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.layout import LayoutError, parse_columns
+from cubbyhole.domain.locker import Assignment as Assignment
+from cubbyhole.domain.locker import Former as Former
+from cubbyhole.domain.locker import LockerState as LockerState
 from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.rules import Place
-from cubbyhole.domain.vocabulary import Alarm, Door, Lock, Mode, Occupancy, Outcome, Reason, Way
+from cubbyhole.domain.snapshot import BankNow, GapMark
+from cubbyhole.domain.vocabulary import Alarm, Door, Lock, Mode, Occupancy, Outcome, Way
 
 MAX_ANSWERED = 2000
+MAX_GAPS = 64
 
 
 class FoldError(ValueError):
@@ -26,74 +31,14 @@ class FoldError(ValueError):
     """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Assignment:
-    """A person's right to a locker. ``ends_ms`` None: permanent, or given in doubt of the clock (``timed`` False)."""
-
-    assignment: str
-    person: str
-    mode: Mode
-    since_ms: int
-    ends_ms: int | None
-    rule: str
-    timed: bool = True
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Former:
-    """Who may still fetch what was left inside; ``fetched`` once they have opened it for that."""
-
-    assignment: str
-    person: str
-    ended_ms: int
-    fetched: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class LockerState:
-    """One locker as its journal tells it."""
-
-    number: str
-    size: str
-    features: tuple[str, ...] = ()
-    door: Door = Door.UNKNOWN
-    lock: Lock = Lock.UNKNOWN
-    occupancy: Occupancy = Occupancy.UNKNOWN
-    alarm: Alarm | None = None
-    check: str | None = None
-    out_of_service: str | None = None
-    unverified: bool = False
-    link_lost: bool = False
-    opened_ms: int | None = None
-    grant: str | None = None
-    armed: bool = False
-    assignment: Assignment | None = None
-    former: Former | None = None
-
-    def not_offered(self) -> Reason | None:
-        """Why this locker cannot be given to somebody now; None where it can. Unknown is never treated as free."""
-        if self.out_of_service is not None:
-            return Reason.OUT_OF_SERVICE
-        if self.assignment is not None:
-            return Reason.TAKEN
-        if self.unverified:
-            return Reason.UNVERIFIED
-        if self.alarm is not None:
-            return Reason.ALARM
-        if self.check is not None:
-            return Reason.CHECK_FIRST
-        if self.door is Door.OPEN:
-            return Reason.DOOR_OPEN
-        if self.door is Door.UNKNOWN:
-            return Reason.DOOR_UNKNOWN
-        if self.occupancy is Occupancy.OCCUPIED:
-            return Reason.NOT_EMPTY
-        return None
-
-
 @dataclass(slots=True, kw_only=True)
 class BankState:
-    """The fold of a bank's journal up to and including line ``seq``."""
+    """The fold of a bank's journal up to and including line ``seq``.
+
+    ``removed`` has lockers that the bank is not built with any more and that may not be empty. ``gaps`` are the ranges
+    of this journal that the controller has lost and said so. ``blind_until``: lines before this state are gone, and
+    what follows means nothing until that line, a `journal.gap`, says how the bank stands; 0 where nothing is missing.
+    """
 
     bank: str
     epoch: str = ""
@@ -117,13 +62,25 @@ class BankState:
     lockers: dict[str, LockerState] = field(default_factory=dict)
     bound: dict[str, str] = field(default_factory=dict)
     answered: dict[str, ev.Answered] = field(default_factory=dict)
+    removed: dict[str, LockerState] = field(default_factory=dict)
+    gaps: tuple[GapMark, ...] = ()
+    blind_until: int = 0
+
+    def lose(self, last: int, until: int) -> None:
+        """Lines behind this state up to ``last`` are gone; line ``until`` (behind ``last``) is the `journal.gap` that
+        says so. Nothing is folded until it, or an earlier one that stands behind the lost lines too."""
+        if not self.blind_until > last:
+            self.blind_until = until
+        self.blind_until, self.seq = min(self.blind_until, until), last
 
     def apply(self, event: ev.Event | ev.UnknownEvent, seq: int, moment: Moment) -> None:
         """Fold one journal line. ``seq`` must be the next (1 for `EpochStarted`).
 
         Raises FoldError, with nothing changed.
         """
-        if isinstance(event, ev.UnknownEvent):
+        if seq < self.blind_until:
+            pass
+        elif isinstance(event, ev.UnknownEvent):
             self.unknown_types += 1
         elif isinstance(event, ev.EpochStarted) and seq != 1:
             raise FoldError(f"line {seq} begins an epoch; only line 1 can")
@@ -189,12 +146,24 @@ def _bank_configured(bank: BankState, e: ev.BankConfigured, m: Moment) -> None:
     specs = parse_columns(e.columns)
     bank.label, bank.area, bank.site, bank.columns, bank.reader = e.label, e.area, e.site, e.columns, e.reader
     bank.senses_lock, bank.senses_occupancy = e.senses_lock, e.senses_occupancy
-    old = bank.lockers
+    old, left = bank.lockers, bank.removed
     bank.lockers = {}
     for spec in specs:
-        s = old.get(spec.number) or LockerState(number=spec.number, size=spec.size, unverified=bank.replaced)
+        s = old.pop(spec.number, None) or left.pop(spec.number, None)
+        s = s or LockerState(number=spec.number, size=spec.size, unverified=bank.replaced)
         s.size, s.features = spec.size, spec.features
         bank.lockers[spec.number] = s
+    left.update((s.number, _as_removed(s, m)) for s in old.values() if s.may_hold_things())
+    bank.removed = dict(sorted(left.items()))
+
+
+def _as_removed(s: LockerState, m: Moment) -> LockerState:
+    """What is kept of a locker that the bank is not built with any more: whose things may be in it."""
+    a, former = s.assignment, s.former
+    if a is not None:  # a controller of an earlier release did not end it
+        former = Former(assignment=a.assignment, person=a.person, ended_ms=m.at_ms)
+    why = s.check or ("not_empty" if s.occupancy is Occupancy.OCCUPIED else "contents_unknown")
+    return LockerState(number=s.number, size=s.size, features=s.features, check=why, former=former)
 
 
 def _directory_applied(bank: BankState, e: ev.DirectoryApplied, m: Moment) -> None:
@@ -278,6 +247,9 @@ def _check_needed(bank: BankState, e: ev.CheckNeeded, m: Moment) -> None:
 
 
 def _checked(bank: BankState, e: ev.Checked, m: Moment) -> None:
+    if e.locker in bank.removed and e.locker not in bank.lockers:
+        del bank.removed[e.locker]
+        return
     s = bank.lockers[e.locker]
     s.check, s.alarm, s.unverified, s.former = None, None, False, None
 
@@ -351,6 +323,35 @@ def _command_done(bank: BankState, e: ev.CommandDone, m: Moment) -> None:
         bank.standing = max(bank.standing, e.ordinal)
 
 
+def _journal_gap(bank: BankState, e: ev.JournalGap, m: Moment) -> None:
+    # The same on the bank, which lost no state, and on a server that lacks the lines: both go on from what it says.
+    # Who was bound to which pseudonym may have been in the lines that are gone, so everybody is bound anew.
+    now, seq = e.state, bank.seq + 1
+    bank.label, bank.area, bank.site, bank.columns, bank.reader = now.label, now.area, now.site, now.columns, now.reader
+    bank.senses_lock, bank.senses_occupancy, bank.replaced = now.senses_lock, now.senses_occupancy, now.replaced
+    bank.directory_version, bank.clock_in_doubt, bank.standing = now.directory, now.clock_in_doubt, now.standing
+    bank.contact_lost_ms, bank.last_contact_ms = now.contact_lost_ms, now.last_contact_ms
+    bank.lockers = {s.number: replace(s) for s in now.lockers}
+    bank.removed = {s.number: replace(s) for s in now.removed}
+    bank.answered = {a.command: a for a in now.answered}
+    bank.bound = {}
+    bank.gaps = (*now.gaps, GapMark(first=e.first, last=e.last, hash=e.hash_after, seq=seq))[-MAX_GAPS:]
+    bank.blind_until = 0
+
+
+def now_of(bank: BankState, answered_most: int) -> BankNow:
+    """The state as `journal.gap` tells it, with the newest ``answered_most`` outcomes."""
+    return BankNow(
+        label=bank.label, area=bank.area, site=bank.site, columns=bank.columns, reader=bank.reader,
+        senses_lock=bank.senses_lock, senses_occupancy=bank.senses_occupancy, replaced=bank.replaced,
+        directory=bank.directory_version, clock_in_doubt=bank.clock_in_doubt, contact_lost_ms=bank.contact_lost_ms,
+        last_contact_ms=bank.last_contact_ms, standing=bank.standing,
+        lockers=tuple(replace(s) for s in bank.lockers.values()),
+        removed=tuple(replace(s) for s in bank.removed.values()),
+        answered=tuple(bank.answered.values())[-answered_most:], gaps=bank.gaps,
+    )  # fmt: skip
+
+
 _FOLD: dict[type[ev.Event], Callable[[BankState, Any, Moment], None]] = {
     ev.EpochStarted: _epoch_started,
     ev.BootStarted: _boot_started,
@@ -385,4 +386,5 @@ _FOLD: dict[type[ev.Event], Callable[[BankState, Any, Moment], None]] = {
     ev.CommandDone: _command_done,
     ev.LimitExceeded: _nothing,
     ev.JournalLost: _nothing,
+    ev.JournalGap: _journal_gap,
 }

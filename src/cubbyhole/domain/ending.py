@@ -5,6 +5,7 @@ from __future__ import annotations
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, LockerState
 from cubbyhole.domain.directory import Directory
+from cubbyhole.domain.layout import parse_columns
 from cubbyhole.domain.moment import Moment, next_midnight_ms
 from cubbyhole.domain.vocabulary import Cause, Contents, Mode, Occupancy
 
@@ -35,6 +36,28 @@ def end(bank: BankState, directory: Directory, s: LockerState, cause: Cause, mom
         assignment=a.assignment, locker=s.number, person=a.person, cause=cause, ended_ms=ended_ms,
         former_may_open=former, check=check,
     )  # fmt: skip
+
+
+def leaving(bank: BankState, columns: tuple[str, ...], moment: Moment) -> list[ev.Event]:
+    """What ends because the bank is to be built of ``columns`` from here on, which lack some of its lockers.
+
+    Whatever the rule on contents says: nobody can open such a locker with a badge any more, so a hand must fetch what
+    is inside. Unless its sensor says empty it stays listed (`BankState.removed`) until somebody has looked.
+    """
+    stay = {spec.number for spec in parse_columns(columns)}
+    ended: list[ev.Event] = []
+    for s in bank.lockers.values():
+        a = s.assignment
+        if s.number in stay or a is None:
+            continue
+        check = {Occupancy.EMPTY: None, Occupancy.OCCUPIED: "not_empty"}.get(s.occupancy, "contents_unknown")
+        ended.append(
+            ev.AssignmentEnded(
+                assignment=a.assignment, locker=s.number, person=a.person, cause=Cause.REMOVED, ended_ms=moment.at_ms,
+                former_may_open=check is not None, check=check,
+            )
+        )  # fmt: skip
+    return ended
 
 
 def all_due(bank: BankState, directory: Directory, moment: Moment) -> list[ev.Event]:

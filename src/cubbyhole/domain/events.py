@@ -7,12 +7,14 @@ text and unknown badges only as salted commitments.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import ClassVar
 
 from cubbyhole.domain.snapshot import Answered as Answered
 from cubbyhole.domain.snapshot import Assigned as Assigned
+from cubbyhole.domain.snapshot import BankNow as BankNow
 from cubbyhole.domain.snapshot import Disabled as Disabled
+from cubbyhole.domain.snapshot import GapMark as GapMark
 from cubbyhole.domain.vocabulary import Cause, Door, Lock, Mode, Occupancy, Outcome, Reason, Way
 
 
@@ -353,6 +355,21 @@ class JournalLost:
     since_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JournalGap:
+    """The controller says that its lines ``first`` to ``last`` are gone and cannot be sent any more. ``hash_before``
+    is the hash of the line before them (null where it is gone too), ``hash_after`` that of line ``last``, from which
+    the chain goes on. ``state`` is how the bank stands before this line; persons are bound anew behind it."""
+
+    TYPE: ClassVar[str] = "journal.gap"
+    first: int
+    last: int
+    hash_before: str | None
+    hash_after: str
+    why: str
+    state: BankNow
+
+
 @dataclass(frozen=True, slots=True)
 class UnknownEvent:
     """An event type of a newer release: kept, marked, folded again after the upgrade."""
@@ -365,13 +382,10 @@ Event = (
     | ClockTrusted | PersonBound | AccessGranted | UnlockSettled | TapDenied | AssignmentStarted | AssignmentTimed
     | AssignmentEnded | ReleaseArmed | ReleaseDisarmed | CheckNeeded | Checked | OutOfService | InService | DoorOpened
     | DoorClosed | DoorForced | DoorHeldOpen | DoorSeen | LockChanged | OccupancyChanged | LinkLost | LinkRestored
-    | CommandDone | LimitExceeded | JournalLost
+    | CommandDone | LimitExceeded | JournalLost | JournalGap
 )  # fmt: skip
 
 EVENT_TYPES: dict[str, type[Event]] = {cls.TYPE: cls for cls in Event.__args__}
-
-# Events that must still reach the disk when it is otherwise full: they come out of the preallocated reserve.
-RESERVED = (TapDenied, DoorForced, DoorHeldOpen, LinkLost, JournalLost)
 
 
 def locker_of(event: Event) -> str | None:
@@ -382,7 +396,3 @@ def locker_of(event: Event) -> str | None:
 def person_of(event: Event) -> str | None:
     """The pseudonym that an event names, if it names one."""
     return getattr(event, "person", None)
-
-
-def field_names(cls: type[Event]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(cls))

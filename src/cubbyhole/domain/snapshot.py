@@ -1,9 +1,10 @@
-"""The parts of a snapshot that a new journal begins with."""
+"""The parts of a snapshot: what a new journal begins with, and what a journal with a hole goes on from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from cubbyhole.domain.locker import LockerState
 from cubbyhole.domain.vocabulary import Mode
 
 
@@ -35,3 +36,36 @@ class Answered:
     command: str
     outcome: str
     reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapMark:
+    """Lines ``first`` to ``last`` are gone, as the `journal.gap` in line ``seq`` says; ``hash`` is line ``last``'s."""
+
+    first: int
+    last: int
+    hash: str
+    seq: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BankNow:
+    """How a bank stands, as its journal would tell with all of its lines; ``answered`` are the newest outcomes."""
+
+    label: str
+    area: str
+    site: str
+    columns: tuple[str, ...]
+    reader: str
+    senses_lock: bool
+    senses_occupancy: bool
+    replaced: bool
+    directory: int
+    clock_in_doubt: bool
+    contact_lost_ms: int | None
+    last_contact_ms: int | None
+    standing: int
+    lockers: tuple[LockerState, ...]
+    removed: tuple[LockerState, ...]
+    answered: tuple[Answered, ...]
+    gaps: tuple[GapMark, ...]

@@ -42,6 +42,8 @@ def execute(bank: BankState, directory: Directory, command: Standing, moment: Mo
     s = bank.lockers.get(command.locker)
     if moment.at_ms > command.not_after_ms and not bank.clock_in_doubt:
         return _done(command, (), Reason.LATE)
+    if s is None and command.kind == "checked" and command.locker in bank.removed:
+        return _done(command, (ev.Checked(locker=command.locker, command=command.command),))
     if s is None:
         return _done(command, (), Reason.UNKNOWN_LOCKER)
     match command.kind:

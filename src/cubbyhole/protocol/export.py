@@ -2,7 +2,7 @@
 
 The first record is the manifest. Journal lines travel as text inside their record, so that the very bytes that were
 hashed survive any JSON tool. Records of one epoch stand in the order of its sequence; a head or receipt may stand
-anywhere.
+anywhere, a gap before the first line behind it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 EXPORT_VERSION = 2
-READS_VERSIONS = (1, 2)  # 1: keys without their endorsement
+READS_VERSIONS = (1, 2)  # 1: without endorsements and gaps
 MAX_RECORD_BYTES = 1024 * 1024
 
 
@@ -51,6 +51,20 @@ class LineRecord(msgspec.Struct, tag="line", tag_field="record", kw_only=True):
     text: str
 
 
+class GapRecord(msgspec.Struct, tag="gap", tag_field="record", kw_only=True):
+    """Lines ``first`` to ``last`` are gone. What shows it: ``lines``, the `journal.gap` (line ``seq``) and those behind
+    it up to the one that ``signature`` is for, with the hash ``before`` them and the ``hash`` of the last."""
+
+    epoch: str
+    first: int
+    last: int
+    seq: int
+    before: str
+    lines: list[str]
+    hash: str
+    signature: str
+
+
 class HeadRecord(msgspec.Struct, tag="head", tag_field="record", kw_only=True):
     """The controller's signature over its journal up to ``seq``."""
 
@@ -79,7 +93,7 @@ class IdentityRecord(msgspec.Struct, tag="identity", tag_field="record", kw_only
     identity: str
 
 
-Record = Manifest | KeyRecord | LineRecord | HeadRecord | ReceiptRecord | IdentityRecord
+Record = Manifest | KeyRecord | LineRecord | GapRecord | HeadRecord | ReceiptRecord | IdentityRecord
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)

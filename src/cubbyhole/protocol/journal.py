@@ -13,13 +13,14 @@ from typing import Any
 import msgspec
 
 from cubbyhole.domain.bank import BankState
-from cubbyhole.domain.events import EVENT_TYPES, EpochStarted, Event, UnknownEvent
+from cubbyhole.domain.events import EVENT_TYPES, BankNow, EpochStarted, Event, JournalGap, UnknownEvent
 from cubbyhole.domain.moment import Moment
 
 LINE_VERSION = 1
 MAX_LINE_BYTES = 256 * 1024
 MAX_INTEGER = 2**53 - 1  # every JSON reader has these exactly
 MAX_NAME = 128
+_NEWER_WORD = "Invalid enum value"  # how msgspec begins to say it
 _HEX32 = re.compile(r"[0-9a-f]{32}")
 
 
@@ -82,7 +83,8 @@ def encode_line(*, bank: str, epoch: str, seq: int, moment: Moment, actor: str |
 
 
 def decode_line(raw: bytes) -> Line:
-    """Parse one line. Raises LineError; an event type that this release does not know becomes `UnknownEvent`."""
+    """Parse one line. Raises LineError; an event of a type, or with a word, that this release does not know becomes
+    `UnknownEvent`: a newer release may have added it."""
     _within_limit(raw)
     if raw[:1] != b"{" or raw[-1:] != b"}" or b"\n" in raw or b"\r" in raw:
         raise LineError("a journal line is one JSON object without line breaks and with nothing around it")
@@ -93,7 +95,7 @@ def decode_line(raw: bytes) -> Line:
             raise LineError(f"journal line version {version}; this release reads version {LINE_VERSION}")
         head = _line_decoder.decode(raw)
         decoder = _event_decoders.get(head.type)
-        event = UnknownEvent(head.type) if decoder is None else decoder.decode(head.data)
+        event = UnknownEvent(head.type) if decoder is None else _event(head.type, decoder, head.data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise LineError(f"not a journal line: {error}") from None
     if not 1 <= head.seq <= MAX_INTEGER or not _HEX32.fullmatch(head.epoch):
@@ -104,6 +106,15 @@ def decode_line(raw: bytes) -> Line:
         raise LineError(f"boot, type and actor have at most {MAX_NAME} characters")
     moment = Moment(head.at, head.mono, head.boot, head.sync)
     return Line(head.bank, head.epoch, head.seq, moment, head.actor, event, head.type)
+
+
+def _event(name: str, decoder: msgspec.json.Decoder[Event], data: msgspec.Raw) -> Event | UnknownEvent:
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        if not str(error).startswith(_NEWER_WORD):
+            raise
+        return UnknownEvent(name)
 
 
 def fold_line(state: BankState, line: Line) -> None:
@@ -120,10 +131,26 @@ def _within_limit(raw: bytes) -> bytes:
 
 def _is_beyond(event: Event | UnknownEvent, names: tuple[str, ...]) -> bool:
     """Whether one of the event's integer fields is out of range; databases have 64 bits, JSON readers 53."""
+    if isinstance(event, UnknownEvent):
+        return False
     values: list[int | None] = [getattr(event, name) for name in names]
     if isinstance(event, EpochStarted):
         values += [at for a in event.assignments for at in (a.since_ms, a.ends_ms)]
+    if isinstance(event, JournalGap):
+        values += _integers_of(event.state)
     return any(value is not None and abs(value) > MAX_INTEGER for value in values)
+
+
+def _integers_of(now: BankNow) -> list[int | None]:
+    found: list[int | None] = [now.directory, now.standing, now.contact_lost_ms, now.last_contact_ms]
+    found += [n for gap in now.gaps for n in (gap.first, gap.last, gap.seq)]
+    for s in (*now.lockers, *now.removed):
+        found.append(s.opened_ms)
+        if s.assignment is not None:
+            found += [s.assignment.since_ms, s.assignment.ends_ms]
+        if s.former is not None:
+            found.append(s.former.ended_ms)
+    return found
 
 
 def encode_state(state: BankState) -> bytes:

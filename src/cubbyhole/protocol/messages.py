@@ -77,14 +77,25 @@ class BeatReply(Message):
     acked: Count = 0
 
 
+class GapProof(msgspec.Struct):
+    """That the controller has signed a `journal.gap`: its line and those behind it up to one with a head, and the hash
+    ``before`` them. It is shown before its turn comes, with the first lines behind the range that is gone."""
+
+    before: Name
+    lines: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_BATCH_LINES)]
+    head: Head
+
+
 class Events(Message):
-    """Journal lines ``first`` … in order, exact bytes; the last line has a head."""
+    """Journal lines ``first`` … in order, exact bytes; the last line has a head. ``gap``: the lines before ``first``
+    that the server lacks are gone for good."""
 
     bank: Name
     epoch: Name
     first: Count
     lines: Annotated[list[msgspec.Raw], msgspec.Meta(min_length=1, max_length=MAX_BATCH_LINES)]
     heads: Annotated[list[Head], msgspec.Meta(min_length=1, max_length=MAX_BATCH_LINES)]
+    gap: GapProof | None = None
 
 
 class EventsReply(Message):

@@ -20,6 +20,7 @@ from cubbyhole.protocol.digest import commitment
 from cubbyhole.protocol.export import (
     READS_VERSIONS,
     Endorsement,
+    GapRecord,
     HeadRecord,
     IdentityRecord,
     KeyRecord,
@@ -30,6 +31,7 @@ from cubbyhole.protocol.export import (
     decode_record,
     key_text,
 )  # fmt: skip
+from cubbyhole.protocol.gap import FalseGap, ProvenGap, prove
 from cubbyhole.protocol.journal import LineError, decode_line
 from cubbyhole.protocol.signing import UnusableKey, is_signed, parse_public
 
@@ -51,7 +53,8 @@ class Wrong(Exception):
 
 @dataclass(slots=True)
 class Epoch:
-    """One epoch as the file shows it."""
+    """One epoch as the file shows it. ``gone``: ranges that are not in it, as the controller itself has signed, with
+    the line that says so."""
 
     epoch: str
     first_file_line: int
@@ -63,7 +66,18 @@ class Epoch:
     signed: int = 0
     receipted: int = 0
     endorsed: Endorsement | None = None
-    hashes: list[bytes] = field(default_factory=list)
+    gone: list[tuple[int, int, int]] = field(default_factory=list)
+    hashes: dict[int, bytes] = field(default_factory=dict)  # by line; 0: what stands before line 1
+
+    def is_gone(self, seq: int) -> bool:
+        """Whether the line is gone and so is its hash: of the last line of a range the hash is known."""
+        return any(first <= seq < last for first, last, _ in self.gone)
+
+    def ranges(self) -> str:
+        """The lines that are there, in words."""
+        starts = [1, *(last + 1 for _, last, _ in self.gone)]
+        ends = [*(first - 1 for first, _, _ in self.gone), self.last]
+        return " and ".join(f"{start} to {end}" for start, end in zip(starts, ends, strict=True) if start <= end)
 
 
 @dataclass(slots=True)
@@ -105,6 +119,9 @@ class _Check:
         self._bound: dict[str, set[str]] = {}
         self._identities: list[tuple[int, IdentityRecord]] = []
         self._file_lines: dict[tuple[str, int], int] = {}
+        self._gaps: dict[tuple[str, int], tuple[int, GapRecord]] = {}  # by epoch and first line
+        self._had: list[tuple[str, int]] = []  # receipts for lines that are gone
+        self._promised: list[tuple[int, str, ProvenGap]] = []
 
     def take(self, number: int, raw: bytes) -> None:
         try:
@@ -128,6 +145,8 @@ class _Check:
                 self._keys[record.journal_key] = record
             case LineRecord():
                 self._line(number, record.text)
+            case GapRecord():
+                self._gaps[record.epoch, record.first] = number, record
             case HeadRecord():
                 self._heads.append((number, record))
             case ReceiptRecord():
@@ -162,20 +181,53 @@ class _Check:
                 started.previous_seq,
                 started.previous_hash,
             )
-            epoch.hashes.append(genesis(self.bank, line.epoch))
+            epoch.hashes[0] = genesis(self.bank, line.epoch)
+        if line.seq != epoch.last + 1:
+            self._step_over(epoch, line.seq)
         if line.seq != epoch.last + 1:
             raise Wrong(number, f"line {line.seq} follows line {epoch.last}: lines are missing, doubled or reordered")
+        epoch.hashes[line.seq] = link(epoch.hashes[epoch.last], raw)
         epoch.last = line.seq
-        epoch.hashes.append(link(epoch.hashes[-1], raw))
         self._file_lines[epoch.epoch, line.seq] = number
         self.lines += 1
         if isinstance(line.event, ev.PersonBound):
             self._bound.setdefault(line.event.person, set()).add(line.event.commitment)
 
+    def _step_over(self, epoch: Epoch, seq: int) -> None:
+        """Lines are missing before line ``seq``: only the controller's own signature may say so."""
+        number, record = self._gaps.pop((epoch.epoch, epoch.last + 1), (0, None))
+        if record is None:
+            return
+        try:
+            lines = [text.encode() for text in record.lines]
+            gap = prove(
+                self.bank, epoch.epoch, parse_public(epoch.journal_key), record.before, lines, record.hash,
+                record.signature,
+            )  # fmt: skip
+        except (FalseGap, UnusableKey) as error:
+            raise Wrong(number, str(error)) from None
+        said = gap.event.first, gap.event.last, gap.seq
+        if not said[0] <= record.first or (record.last, record.seq) != said[1:] or record.last != seq - 1:
+            raise Wrong(
+                number, f"lines {record.first} to {seq - 1} are missing; the controller says {said[0]}-{said[1]}"
+            )
+        if record.first == gap.event.first and gap.hash_before not in (None, epoch.hashes[epoch.last]):
+            raise Wrong(number, f"line {epoch.last} is not the one that the gap follows")
+        epoch.gone.append((record.first, record.last, gap.seq))
+        epoch.last = record.last
+        epoch.hashes[record.last] = gap.hash_after
+        self._promised.append((number, epoch.epoch, gap))
+
     def finish(self) -> None:
         if not self.bank:
             raise Wrong(0, "the file is empty")
         self._check_keys()
+        for number, name, gap in self._promised:
+            epoch = self.epochs[name]
+            if epoch.hashes.get(gap.seq, gap.line_hash) != gap.line_hash and not epoch.is_gone(gap.seq):
+                raise Wrong(number, f"line {gap.seq} is not the one in which the controller says that lines are gone")
+        for number, record in self._gaps.values():
+            raise Wrong(number, f"no line of the file follows the gap of lines {record.first} to {record.last}")
         self._check_heads()
         self._check_epochs()
         self._check_receipts()
@@ -198,7 +250,9 @@ class _Check:
                 raise Wrong(
                     number, f"a head for line {head.seq}, but the epoch ends at line {epoch.last}: the tail was cut"
                 )
-            at = self._file_lines[head.epoch, head.seq]
+            at = self._file_lines.get((head.epoch, head.seq), number)
+            if head.seq not in epoch.hashes:
+                raise Wrong(number, f"a head for line {head.seq}, which is among the lines that are gone")
             found = epoch.hashes[head.seq]
             if found.hex() != head.hash:
                 raise Wrong(
@@ -220,7 +274,9 @@ class _Check:
                 )
 
     def _first_after(self, epoch: Epoch) -> int:
-        return self._file_lines[epoch.epoch, min(epoch.signed + 1, epoch.last)]
+        seq = min(epoch.signed + 1, epoch.last)
+        behind = [last + 1 for first, last, _ in epoch.gone if first <= seq <= last]
+        return self._file_lines[epoch.epoch, behind[0] if behind else seq]
 
     def _check_epochs(self) -> None:
         for index, epoch in enumerate(self.epochs.values()):
@@ -235,6 +291,11 @@ class _Check:
                 raise Wrong(
                     epoch.first_file_line,
                     f"epoch {before.epoch} had at least {epoch.previous_seq} lines; the file has {before.last}",
+                )
+            if before.is_gone(epoch.previous_seq):
+                raise Wrong(
+                    epoch.first_file_line,
+                    f"line {epoch.previous_seq} of epoch {before.epoch}, which this epoch follows, is gone",
                 )
             if before.hashes[epoch.previous_seq].hex() != epoch.previous_hash:
                 raise Wrong(
@@ -257,8 +318,11 @@ class _Check:
                     at,
                     f"the server had line {receipt.seq} of this epoch; the file ends at {epoch.last}: the tail was cut",
                 )
+            if epoch.is_gone(receipt.seq):
+                self._had.append((epoch.epoch, receipt.seq))
+                continue
             if epoch.hashes[receipt.seq].hex() != receipt.hash:
-                at = self._file_lines[epoch.epoch, receipt.seq]
+                at = self._file_lines.get((epoch.epoch, receipt.seq), 0)
                 raise Wrong(at, f"up to line {receipt.seq} the journal is not the one that the receipt was given for")
             epoch.receipted = max(epoch.receipted, receipt.seq)
 
@@ -280,12 +344,19 @@ class _Check:
         return is_signed(self.authority, text, receipt.signature)
 
     def verdict(self) -> Verdict:
-        proved = [
-            f"{self.lines} lines in {len(self.epochs)} epochs are unchanged, complete between themselves and in order"
-        ]
+        gone = any(epoch.gone for epoch in self.epochs.values())
+        whole = "complete but for what is named as gone" if gone else "complete between themselves"
+        proved = [f"{self.lines} lines in {len(self.epochs)} epochs are unchanged, {whole} and in order"]
         missing: list[str] = []
         for epoch in self.epochs.values():
-            proved.append(f"epoch {epoch.epoch}: lines 1 to {epoch.last} were signed by the certified controller")
+            proved.append(f"epoch {epoch.epoch}: lines {epoch.ranges()} were signed by the certified controller")
+            for first, last, seq in epoch.gone:
+                text = (
+                    f"epoch {epoch.epoch}: lines {first} to {last} are gone; the controller says so itself, signed in"
+                )
+                had = [n for name, n in self._had if name == epoch.epoch and first <= n <= last]
+                kept = f"; a kept receipt shows that the server once had them to line {max(had)}" if had else ""
+                missing.append(f"{text} line {seq}{kept}")
             e = epoch.endorsed
             if e is None:
                 missing.append(f"epoch {epoch.epoch}: the file does not say who endorsed its controller's key")

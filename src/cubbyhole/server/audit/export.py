@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Connection, Row, select
 
@@ -14,6 +15,7 @@ from cubbyhole.protocol.digest import commitment
 from cubbyhole.protocol.export import (
     EXPORT_VERSION,
     Endorsement,
+    GapRecord,
     HeadRecord,
     IdentityRecord,
     KeyRecord,
@@ -24,9 +26,10 @@ from cubbyhole.protocol.export import (
     key_text,
 )
 from cubbyhole.protocol.journal import LineError, decode_line
+from cubbyhole.protocol.messages import GapProof
 from cubbyhole.protocol.signing import public_text, sign
 from cubbyhole.server.directory.rows import identity_of, people_by_name
-from cubbyhole.server.persistence.tables import banks, enrolments, epochs, events, heads
+from cubbyhole.server.persistence.tables import banks, enrolments, epochs, events, gaps, heads
 
 LINES_AT_ONCE = 1000
 
@@ -72,6 +75,7 @@ def _records(
     bound: dict[str, set[str]] = {}
     for epoch in found:
         yield encode_record(_key_record(key, bank, epoch))
+        yield from map(encode_record, _gaps(connection, bank, epoch.epoch))
         for type_, raw in _lines(connection, bank, epoch.epoch):
             if identities and type_ == ev.PersonBound.TYPE:
                 _remember(bound, raw)
@@ -142,6 +146,16 @@ def _lines(connection: Connection, bank: str, epoch: str) -> Iterator[tuple[str,
             after = seq
             yield type_, bytes(raw)
         more = len(rows) == LINES_AT_ONCE
+
+
+def _gaps(connection: Connection, bank: str, epoch: str) -> Iterator[GapRecord]:
+    query = select(gaps).where(gaps.c.bank == bank, gaps.c.epoch == epoch).order_by(gaps.c.first)
+    for row in connection.execute(query).mappings():
+        proof = msgspec.json.decode(row["proof"], type=GapProof)
+        yield GapRecord(
+            epoch=epoch, first=row["first"], last=row["last"], seq=row["seq"], before=proof.before,
+            lines=[bytes(part).decode() for part in proof.lines], hash=proof.head.hash, signature=proof.head.signature,
+        )  # fmt: skip
 
 
 def _heads(connection: Connection, bank: str, epoch: str) -> Iterator[Row[int, str, str, int, str]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import RowMapping, delete, func, insert, select, update
 
@@ -21,13 +22,14 @@ from cubbyhole.protocol.journal import decode_state
 from cubbyhole.protocol.signing import sign
 from cubbyhole.server.banks.messages import Unacceptable
 from cubbyhole.server.banks.picture import (
+    agree_assignments,
     changed_lockers,
     write_alarms,
     write_assignments,
     write_bank,
     write_lockers,
 )
-from cubbyhole.server.banks.receive import Accepted, Gap, Known, NewLine, Nothing, Suspect, judge
+from cubbyhole.server.banks.receive import Accepted, Gap, Hole, Known, NewLine, Nothing, Suspect, judge
 from cubbyhole.server.persistence import tables as t
 from cubbyhole.server.persistence.unit import FEED, Store, UnitOfWork
 
@@ -86,6 +88,8 @@ class Ingest:
                 case Suspect(why):
                     return _quarantine(work, row, batch, payload, why)
                 case Accepted():
+                    if verdict.hole is not None and batch.gap is not None:
+                        _record_hole(work, row, verdict.hole, batch.gap)
                     return self._accept(work, row, verdict)
 
     def _again(self, work: UnitOfWork, row: RowMapping) -> m.EventsReply:
@@ -109,6 +113,10 @@ class Ingest:
         changed = changed_lockers(drawn, state)
         write_assignments(work, bank, [new.line for new in lines], verdict.new_epoch is not None)
         settled = _settle_commands(work, bank, lines)
+        if state.blind_until == 0 and (verdict.hole is not None or before.blind_until > 0):
+            # The journal.gap is here: the bank has said how it stands, whatever was in the lines that are gone.
+            agree_assignments(work, bank, state, "lost")
+            settled += _settle_told(work, bank, state)
         write_alarms(work, bank, before, state, work.now_ms)
         # The feed's counter is taken last: from here to the commit no other bank's events can get an ordinal.
         newest = work.take(FEED, len(lines))
@@ -158,12 +166,32 @@ def _known(work: UnitOfWork, row: RowMapping, batch: m.Events) -> Known:
     under = None
     if row["quarantine"] is not None:
         under = row["quarantine"].partition(" ")[0]
+    promised: dict[int, bytes] = {}
+    if row["stale"]:
+        told = select(t.gaps.c.seq, t.gaps.c.line_hash).where(
+            t.gaps.c.bank == bank, t.gaps.c.epoch == batch.epoch, t.gaps.c.seq > row["last_seq"]
+        )
+        promised = {seq: bytes(line_hash) for seq, line_hash in connection.execute(told)}
     return Known(
         bank=bank, controller=row["controller"] or "", journal_key=key or "", epoch=row["epoch"],
         last_seq=row["last_seq"], last_hash=bytes.fromhex(row["last_hash"]), state=row["state"],
         past_epochs=past - {row["epoch"]},
-        quarantined_under=under, hashes=hashes,
+        quarantined_under=under, hashes=hashes, promised=promised,
     )  # fmt: skip
+
+
+def _record_hole(work: UnitOfWork, row: RowMapping, hole: Hole, proof: m.GapProof) -> None:
+    """Keep the controller's signed word for it, and say it to people: a gap is never passed over in silence."""
+    bank, connection = row["bank"], work.connection
+    connection.execute(
+        insert(t.gaps).values(
+            bank=bank, epoch=row["epoch"], first=hole.first, last=hole.last, seq=hole.gap.seq,
+            line_hash=hole.gap.line_hash, proof=msgspec.json.encode(proof), received_ms=work.now_ms,
+        )
+    )  # fmt: skip
+    detail = f"lines {hole.first} to {hole.last} of the journal are gone; the controller has signed that it lost them"
+    connection.execute(insert(t.alarms).values(bank=bank, kind="journal_gap", detail=detail, raised_ms=work.now_ms))
+    work.enqueue("alarm", {"bank": bank, "kind": "journal_gap", "detail": detail})
 
 
 def _quarantine(work: UnitOfWork, row: RowMapping, batch: m.Events, payload: bytes | None, why: str) -> m.EventsReply:
@@ -233,4 +261,23 @@ def _settle_commands(work: UnitOfWork, bank: str, lines: Iterable[NewLine]) -> t
                 .values(state=event.outcome[:12], why=why, settled_ms=work.now_ms)
             )
             settled.append(Settled(event.command, event.outcome, why))
+    return tuple(settled)
+
+
+def _settle_told(work: UnitOfWork, bank: str, state: BankState) -> tuple[Settled, ...]:
+    """Commands whose outcome was in lines that are gone: the bank tells the newest ones, of others nobody knows."""
+    table, settled = t.commands, []
+    query = select(table.c.command, table.c.ordinal).where(
+        table.c.bank == bank, table.c.state.in_(("waiting", "claimed"))
+    )
+    for command, ordinal in work.connection.execute(query).all():
+        known = state.answered.get(command)
+        if known is None and (ordinal is None or ordinal > state.standing):
+            continue
+        outcome = known.outcome if known is not None else "unknown"
+        why = known.reason if known is not None else "journal_gap"
+        work.connection.execute(
+            update(table).where(table.c.command == command).values(state=outcome[:12], why=why, settled_ms=work.now_ms)
+        )
+        settled.append(Settled(command, outcome, why))
     return tuple(settled)

@@ -39,7 +39,7 @@ def needs_of(banks: Iterable[BankView]) -> list[Need]:
             detail = "The clock is in doubt: nothing ends early, rights with a time of their own wait."
             rest.append(Need(state="expiring", icon="clock", title=f"Bank {bank['id']}", detail=detail, href=href))
         if bank["stale"]:
-            detail = "It sends events of a newer release: update the server to see them."
+            detail = "Not all of its record can be shown: an update of the server is due, or a part has still to come."
             rest.append(Need(state="expiring", icon="clock", title=f"Bank {bank['id']}", detail=detail, href=href))
         for locker in bank["lockers"]:
             _look_at(locker, f"{href}?locker={locker['number']}", hot, rest)

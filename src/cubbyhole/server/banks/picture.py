@@ -54,7 +54,8 @@ def write_bank(work: UnitOfWork, bank: str, state: BankState, line_hash: str, or
     """The bank's own row: its state behind line ``state.seq`` with that line's hash."""
     values: dict[str, Any] = {
         "epoch": state.epoch, "last_seq": state.seq, "last_hash": line_hash, "state": encode_state(state),
-        "clock_doubt": state.clock_in_doubt, "stale": state.unknown_types > 0, "changed_ordinal": ordinal,
+        "clock_doubt": state.clock_in_doubt, "changed_ordinal": ordinal,
+        "stale": state.unknown_types > 0 or state.blind_until > 0,
     }  # fmt: skip
     if state.columns:
         values |= {"label": state.label[:120], "area": state.area[:120], "site": state.site[:80]}
@@ -124,8 +125,38 @@ def _carry_over(work: UnitOfWork, bank: str, first: Line) -> None:
             )
 
 
+def agree_assignments(work: UnitOfWork, bank: str, state: BankState, cause: str) -> None:
+    """Make the rows of assignments what the state has: the lines that began or ended some cannot tell. What is not
+    held any more has ended by ``cause``, at the latest by the state's time."""
+    table = t.assignments
+    query = select(table.c.assignment).where(table.c.bank == bank, table.c.ended_ms.is_(None))
+    open_here = set(work.connection.execute(query).scalars())
+    held = {s.assignment.assignment: s for s in state.lockers.values() if s.assignment is not None}
+    over = open_here - held.keys()
+    if over:
+        ended = update(table).where(table.c.assignment.in_(over)).values(ended_ms=state.highest_ms, cause=cause)
+        work.connection.execute(ended)
+    for name in held.keys() - open_here:
+        s, a = held[name], held[name].assignment
+        assert a is not None
+        row = {
+            "bank": bank, "locker": s.number, "person": a.person, "mode": a.mode.value, "rule": a.rule,
+            "since_ms": a.since_ms, "ends_ms": a.ends_ms, "ended_ms": None, "cause": None,
+        }  # fmt: skip
+        again = work.connection.execute(update(table).where(table.c.assignment == name).values(**row))
+        if again.rowcount == 0:
+            work.connection.execute(insert(table).values(assignment=name, **row))
+
+
 def write_alarms(work: UnitOfWork, bank: str, before: BankState, after: BankState, now_ms: int) -> None:
     table = t.alarms
+    gone = before.lockers.keys() - after.lockers.keys()
+    if gone:  # a door that the bank does not have any more has no alarm
+        work.connection.execute(
+            update(table)
+            .where(table.c.bank == bank, table.c.locker.in_(gone), table.c.cleared_ms.is_(None))
+            .values(cleared_ms=now_ms)
+        )
     for number, s in after.lockers.items():
         was = before.lockers[number].alarm if number in before.lockers else None
         if s.alarm is was:

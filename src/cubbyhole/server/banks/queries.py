@@ -48,6 +48,7 @@ TYPES_BY_TONE = {
         "clock.doubted",
         "limit.exceeded",
         "journal.lost",
+        "journal.gap",
     ),
 }
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cubbyhole.domain.bank import BankState
+from cubbyhole.domain.bank import BankState, FoldError
 from cubbyhole.domain.chain import genesis, head_text, link
-from cubbyhole.domain.events import EpochStarted
+from cubbyhole.domain.events import EpochStarted, UnknownEvent
+from cubbyhole.protocol.gap import FalseGap, ProvenGap, prove
 from cubbyhole.protocol.journal import Line, LineError, decode_line, decode_state
 from cubbyhole.protocol.messages import Events, Head
 from cubbyhole.protocol.signing import UnusableKey, is_signed, parse_public
@@ -31,6 +32,7 @@ class Known:
     past_epochs: frozenset[str] = frozenset()
     quarantined_under: str | None = None  # the controller whose journal is no longer believed
     hashes: Mapping[int, bytes] | None = None
+    promised: Mapping[int, bytes] | None = None  # by seq: hashes of `journal.gap` lines shown before their turn
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +45,23 @@ class NewLine:
 
 
 @dataclass(frozen=True, slots=True)
+class Hole:
+    """Lines ``first`` to ``last`` will never come; ``gap`` is what the controller has signed about it."""
+
+    first: int
+    last: int
+    gap: ProvenGap
+
+
+@dataclass(frozen=True, slots=True)
 class Accepted:
-    """New lines, the head that covers them and the bank's state behind them."""
+    """New lines, the head that covers them and the bank's state behind them. ``hole``: what is missing before them."""
 
     lines: tuple[NewLine, ...]
     head: Head
     state: BankState
     new_epoch: EpochStarted | None
+    hole: Hole | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +114,12 @@ def _judge(known: Known, batch: Events) -> Verdict:
         # Only the beginning of a journal can say how it continues the one before.
         return Gap(1)
     committed = known.last_seq if same_epoch else 0
+    hole = None
     if batch.first > committed + 1:
-        return Gap(committed + 1)
-    previous = _hash_before(known, batch.first, same_epoch, batch)
+        hole = _hole(known, batch)
+        if hole is None:
+            return Gap(committed + 1)
+    previous = hole.gap.hash_after if hole is not None else _hash_before(known, batch.first, same_epoch, batch)
     if previous is None:
         # An old stretch whose hashes are not at hand; the bank goes on from what is committed.
         return Nothing() if last <= committed else Gap(committed + 1)
@@ -115,8 +130,39 @@ def _judge(known: Known, batch: Events) -> Verdict:
     fresh = tuple(lines[committed + 1 - batch.first :]) if last > committed else ()
     if not fresh:
         return Nothing()
+    _check_promises(known, hole, fresh)
     new_epoch = None if same_epoch else _continues(known, fresh[0].line)
-    return Accepted(fresh, heads[last], _fold(known, fresh, new_epoch), new_epoch)
+    return Accepted(fresh, heads[last], _fold(known, fresh, new_epoch, hole), new_epoch, hole)
+
+
+def _hole(known: Known, batch: Events) -> Hole | None:
+    """What the batch proves to be missing between what is committed and its first line; None where that is not it."""
+    proof, need = batch.gap, known.last_seq + 1
+    if proof is None:
+        return None
+    try:
+        lines = [bytes(part) for part in proof.lines]
+        gap = prove(
+            known.bank, batch.epoch, parse_public(known.journal_key), proof.before, lines, proof.head.hash,
+            proof.head.signature,
+        )  # fmt: skip
+    except (FalseGap, UnusableKey) as error:
+        raise _Doubt(str(error)) from None
+    if not gap.event.first <= need <= gap.event.last or batch.first != gap.event.last + 1:
+        return None
+    if need == gap.event.first and gap.hash_before not in (None, known.last_hash):
+        raise _Doubt(f"a gap behind another line {need - 1} than the one that was acknowledged")
+    return Hole(need, gap.event.last, gap)
+
+
+def _check_promises(known: Known, hole: Hole | None, fresh: tuple[NewLine, ...]) -> None:
+    """A `journal.gap` that was shown before its turn must be the line that then comes: there is one journal."""
+    promised = dict(known.promised or {})
+    if hole is not None:
+        promised[hole.gap.seq] = hole.gap.line_hash
+    for new in fresh:
+        if promised.get(new.line.seq, new.hash) != new.hash:
+            raise _Doubt(f"line {new.line.seq} is not the journal.gap that was shown under this number before")
 
 
 def _hash_before(known: Known, first: int, same_epoch: bool, batch: Events) -> bytes | None:
@@ -170,16 +216,32 @@ def _continues(known: Known, line: Line) -> EpochStarted:
     return event
 
 
-def _fold(known: Known, fresh: tuple[NewLine, ...], new_epoch: EpochStarted | None) -> BankState:
+def _fold(known: Known, fresh: tuple[NewLine, ...], new_epoch: EpochStarted | None, hole: Hole | None) -> BankState:
     state = decode_state(known.state)
+    if hole is not None:
+        state.lose(hole.last, hole.gap.seq)
     for new in fresh:
         line = new.line
         if line.epoch != known.epoch and line.seq > 1 and isinstance(line.event, EpochStarted):
             raise _Doubt(f"line {line.seq} begins a journal in the middle of one")
         try:
-            state.apply(line.event, line.seq, line.moment)
+            fold_signed(state, line)
         except Exception as error:  # whatever a signed line makes the fold do, it must stop here
             raise _Doubt(f"line {line.seq} ({line.type}) cannot be folded: {error!r}") from None
         if new_epoch is not None:
             state.epoch = line.epoch
     return state
+
+
+def fold_signed(state: BankState, line: Line) -> None:
+    """Fold a line that the bank's controller has signed. Raises FoldError.
+
+    Behind an event of a newer release the view is not the bank's state, so a line may speak of what only that event
+    has brought: it is kept like the event itself, and both are folded again after the upgrade.
+    """
+    try:
+        state.apply(line.event, line.seq, line.moment)
+    except FoldError:
+        if state.unknown_types == 0:
+            raise
+        state.apply(UnknownEvent(line.type), line.seq, line.moment)

@@ -93,6 +93,7 @@ def words(event: ev.Event | ev.UnknownEvent) -> Words:
             ended = {
                 Cause.RELEASED: "Released by its holder", Cause.EXPIRED: "The day is over",
                 Cause.OPERATOR: "Ended by the desk", Cause.MOVED: "Moved to another locker",
+                Cause.REMOVED: "The locker is no part of the bank any more",
             }[cause]  # fmt: skip
             return Words(ended, "look inside: " + words_for_check(check) if check else None)
         case ev.AssignmentTimed():
@@ -190,6 +191,8 @@ def _at_the_bank(event: ev.Event | ev.UnknownEvent) -> Words:
             return Words("More lockers than allowed", f"{held} of {limit}", ALARM)
         case ev.JournalLost(events=events, denials=denials):
             return Words("The disk was full", f"{events} events and {denials} denials were not written", ALARM)
+        case ev.JournalGap(first=first, last=last):
+            return Words("Part of its record is gone", f"the controller lost lines {first} to {last}", ALARM)
         case ev.UnknownEvent(type=name):
             return Words(name, "an event of a newer release")
         case _:

@@ -134,6 +134,19 @@ heads = Table(
     Column("receipt", String(100), nullable=False),
 )  # fmt: skip
 
+# Lines of a journal that will never come: the bank's controller has lost them and has signed that it has.
+gaps = Table(
+    "gaps", metadata,
+    Column("bank", String(24), primary_key=True),
+    Column("epoch", String(32), primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False),
+    Column("seq", BigInteger, nullable=False),  # the line that says so, `journal.gap`
+    Column("line_hash", LargeBinary, nullable=False),  # its hash
+    Column("proof", LargeBinary, nullable=False),  # `messages.GapProof`
+    Column("received_ms", BigInteger, nullable=False),
+)  # fmt: skip
+
 quarantined = Table(
     "quarantined", metadata,
     Column("id", _Serial, primary_key=True, autoincrement=True),
