@@ -27,6 +27,7 @@ from cubbyhole.server.live import routes as live_routes
 from cubbyhole.server.live.hub import TooManyWatchers
 from cubbyhole.server.people import pages as people_pages
 from cubbyhole.server.persistence.pool import Overloaded
+from cubbyhole.server.rules import api as rules_api
 from cubbyhole.server.services import Services
 from cubbyhole.server.web import problems
 from cubbyhole.server.web.rendering import Pages
@@ -59,6 +60,7 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
     app.include_router(_plain_routes(services))
     app.include_router(banks_api.make_router(store, services.queries))
     app.include_router(commands_api.make_router(services.actions))
+    app.include_router(rules_api.make_router(store))
     app.include_router(live_routes.make_router(services.live))
     if pages is not None:
         bank_pages = banks_pages.BankPages(store, services.queries, pages)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import RowMapping, insert, select, update
+from sqlalchemy import RowMapping, delete, insert, select, update
 
 from cubbyhole.domain.directory import row_weight
 from cubbyhole.domain.rules import Rule
@@ -43,6 +43,10 @@ class DirectoryChanges:
     def version(self) -> int:
         """The newest version that this transaction made; 0 where it made none."""
         return self._version
+
+    def begin(self) -> None:
+        """Keep everybody else from changing the directory, to the end of the transaction."""
+        self._lock()
 
     # -- people -------------------------------------------------------------------------------------------------
 
@@ -111,6 +115,17 @@ class DirectoryChanges:
             )
         before = None if old is None else weight_text(row_weight(rule_from(old)))
         self._note(version, "rule", rule.rule, before, weight_text(row_weight(rule)))
+        return True
+
+    def remove_rule(self, rule: str) -> bool:
+        """Remove a rule; False where there is none."""
+        self._lock()
+        connection = self._work.connection
+        old = connection.execute(select(rules.c.body).where(rules.c.rule == rule)).scalar()
+        if old is None:
+            return False
+        connection.execute(delete(rules).where(rules.c.rule == rule))
+        self._note(self._next(), "rule", rule, weight_text(row_weight(rule_from(old))), None)
         return True
 
     # -- inside -------------------------------------------------------------------------------------------------

@@ -1,0 +1,1 @@
+"""Rules: kept here, told to every bank through the directory, and tried out before they are saved."""

@@ -1,0 +1,48 @@
+"""What a change of the rules would do tonight, in people and lockers, before it is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, select
+
+from cubbyhole.domain.rules import Rule
+from cubbyhole.domain.what_if import WhatIf, what_if
+from cubbyhole.protocol.journal import decode_state
+from cubbyhole.server.persistence.tables import banks
+from cubbyhole.server.rules.commands import checked
+from cubbyhole.server.rules.queries import directory_with, kept_rules, under
+
+BANKS_MOST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Tried:
+    """What would happen; ``names`` has the people in it by pseudonym. ``left_out`` banks were not looked at."""
+
+    result: WhatIf
+    names: dict[str, str]
+    looked_at: int
+    left_out: int
+
+
+def dry_run(connection: Connection, puts: Sequence[Rule], removes: Iterable[str], now_ms: int) -> Tried:
+    """Compare the rules as they are with what they would be after ``puts`` and ``removes``. Raises RuleError."""
+    before = {kept.rule.rule: kept.rule for kept in kept_rules(connection)}
+    after = dict(before)
+    for name in removes:
+        after.pop(name, None)
+    after.update((rule.rule, checked(rule)) for rule in puts)
+    present = directory_with(connection, before.values(), now_ms)
+    query = select(banks.c.state).where(banks.c.epoch != "").order_by(banks.c.bank)
+    found = connection.execute(query.limit(BANKS_MOST)).scalars()
+    states = [decode_state(bytes(raw)) for raw in found]
+    total = len(states)
+    if total == BANKS_MOST:
+        total = len(connection.execute(select(banks.c.bank).where(banks.c.epoch != "")).all())
+    result = what_if(states, present, under(present, after.values()), now_ms)
+    named = {s.person for s in result.shortened}
+    named |= {person for pairs in (result.loses, result.gains, result.over) for person, _ in pairs}
+    names = {person: present.people[person].name for person in sorted(named) if person in present.people}
+    return Tried(result, names, len(states), total - len(states))
