@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    and_,
 )
 
 metadata = MetaData(
@@ -212,6 +213,7 @@ people = Table(
     Column("person", String(24), primary_key=True),
     Column("name", String(200), nullable=False),
     Column("email", String(254), unique=True),
+    Column("language", String(8)),  # NULL: the installation's
     Column("number", String(64), unique=True),
     Column("active", Boolean, nullable=False),
     Column("salt", LargeBinary, nullable=False),
@@ -328,15 +330,32 @@ sign_in_waits = Table(
     Column("last_ms", BigInteger, nullable=False),
 )  # fmt: skip
 
+# Jobs that belong to a commit (`jobs.outbox`). A row is waiting until it has ``done_ms`` or ``given_up_ms``.
 outbox = Table(
     "outbox", metadata,
     Column("id", _Serial, primary_key=True, autoincrement=True),
     Column("kind", String(40), nullable=False),
-    Column("payload", Text, nullable=False),
+    Column("payload", Text, nullable=False),  # emptied once the job is done
     Column("made_ms", BigInteger, nullable=False),
-    Column("not_before_ms", BigInteger, nullable=False),
+    Column("not_before_ms", BigInteger, nullable=False),  # while claimed: when the claim lapses
+    Column("not_after_ms", BigInteger),
     Column("tries", Integer, nullable=False),
+    Column("claim", String(32)),
     Column("done_ms", BigInteger),
+    Column("given_up_ms", BigInteger),
+    Column("note", String(300)),  # what became of the last try
+)  # fmt: skip
+_waiting = and_(outbox.c.done_ms.is_(None), outbox.c.given_up_ms.is_(None))
+Index(
+    "ix_outbox_waiting", outbox.c.not_before_ms, outbox.c.id, sqlite_where=_waiting, postgresql_where=_waiting
+)  # fmt: skip
+
+# Who was told what already, where being told once is enough; and when something was last told, where less is more.
+told = Table(
+    "told", metadata,
+    Column("what", String(24), primary_key=True),
+    Column("about", String(60), primary_key=True),
+    Column("at_ms", BigInteger, nullable=False, index=True),
 )  # fmt: skip
 
 server_audit = Table(

@@ -30,9 +30,10 @@ COUNTERS = (FEED, DIRECTORY)
 class UnitOfWork:
     """One transaction that changes something. ``now_ms`` is the same for all of it."""
 
-    def __init__(self, connection: Connection, now_ms: int) -> None:
+    def __init__(self, connection: Connection, now_ms: int, wake: Callable[[], None] | None = None) -> None:
         self.connection = connection
         self.now_ms = now_ms
+        self._wake = wake
         self._after: list[Callable[[], None]] = []
         self._versions: dict[str, int] = {}
 
@@ -60,10 +61,21 @@ class UnitOfWork:
             self._versions[counter] = self.take(counter)
         return self._versions[counter]
 
-    def enqueue(self, kind: str, payload: Mapping[str, Any]) -> None:
-        """Put a job into the outbox: it is done if, and only if, this transaction commits."""
-        row = {"kind": kind, "payload": json.dumps(payload), "made_ms": self.now_ms, "not_before_ms": self.now_ms}
-        self.connection.execute(insert(outbox).values(**row, tries=0))
+    def enqueue(
+        self, kind: str, payload: Mapping[str, Any], *, not_before_ms: int | None = None,
+        not_after_ms: int | None = None,
+    ) -> None:  # fmt: skip
+        """Put a job into the outbox: it is done if, and only if, this transaction commits (`jobs.runner`).
+
+        Not before ``not_before_ms``; after ``not_after_ms`` it is of no use any more and is dropped.
+        """
+        row = {
+            "kind": kind, "payload": json.dumps(payload), "made_ms": self.now_ms, "tries": 0,
+            "not_before_ms": self.now_ms if not_before_ms is None else not_before_ms, "not_after_ms": not_after_ms,
+        }  # fmt: skip
+        self.connection.execute(insert(outbox).values(**row))
+        if self._wake is not None and self._wake not in self._after:
+            self.after_commit(self._wake)
 
     def audit(self, actor: str, act: str, subject: str, **detail: Any) -> None:
         """Write down who did what on the server, in the transaction that does it."""
@@ -83,17 +95,21 @@ class UnitOfWork:
 
 
 class Store:
-    """Where units of work come from. ``now_ms`` is the clock of the installation."""
+    """Where units of work come from. ``now_ms`` is the clock of the installation.
+
+    ``on_enqueued`` is called, in any thread, after each commit that put a job into the outbox.
+    """
 
     def __init__(self, engine: Engine, now_ms: Callable[[], int]) -> None:
         self.engine = engine
         self.now_ms = now_ms
+        self.on_enqueued: Callable[[], None] | None = None
 
     @contextmanager
     def write(self) -> Iterator[UnitOfWork]:
         """One transaction; rolled back where the block raises."""
         with self.engine.connect() as connection, connection.begin():
-            work = UnitOfWork(connection, self.now_ms())
+            work = UnitOfWork(connection, self.now_ms(), self.on_enqueued)
             yield work
         work.run_after_commit()
 
