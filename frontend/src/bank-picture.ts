@@ -21,6 +21,8 @@ export class BankPicture extends HTMLElement {
     this.#watch.observe(this);
     this.addEventListener("keydown", (event) => this.#key(event));
     this.addEventListener("click", (event) => this.#choose(event.target));
+    this.addEventListener("focusin", () => this.#frame());
+    this.addEventListener("focusout", () => requestAnimationFrame(() => this.#frame()));
   }
 
   disconnectedCallback(): void {
@@ -68,8 +70,21 @@ export class BankPicture extends HTMLElement {
 
   select(number: string | null): void {
     for (const door of this.querySelectorAll<SVGGElement>(".door")) {
-      door.toggleAttribute("data-selected", door.dataset["number"] === number);
+      const chosen = door.dataset["number"] === number;
+      door.toggleAttribute("data-selected", chosen);
+      this.#halo(door.dataset["locker"])?.toggleAttribute("data-selected", chosen);
     }
+  }
+
+  // The frame of the door that has the focus stands above all doors, so it is no part of that door.
+  #frame(): void {
+    for (const halo of this.querySelectorAll(".halo[data-focused]")) halo.removeAttribute("data-focused");
+    const door = this.querySelector<SVGGElement>(".door:focus-visible");
+    if (door) this.#halo(door.dataset["locker"])?.toggleAttribute("data-focused", true);
+  }
+
+  #halo(id: string | undefined): Element | null {
+    return this.querySelector(`.halo[data-for="${CSS.escape(id ?? "")}"]`);
   }
 
   focusDoor(number: string): void {

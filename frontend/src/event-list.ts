@@ -1,7 +1,7 @@
 // Rows of events: what happens next is put in front of what the server has listed, in a copy of its own row.
 
 import type { EventRow } from "./shapes";
-import { moment } from "./words";
+import { moment, say } from "./words";
 
 export function prepend(row: EventRow): void {
   for (const list of document.querySelectorAll<HTMLOListElement>("[data-events]")) {
@@ -31,7 +31,7 @@ function made(row: EventRow): HTMLLIElement | null {
   if (where) {
     const bank = `/banks/${encodeURIComponent(row.bank)}`;
     where.href = row.locker ? `${bank}?locker=${encodeURIComponent(row.locker.slice(row.bank.length + 1))}` : bank;
-    where.textContent = row.locker ?? row.bank;
+    where.textContent = row.locker ?? say("bank.title", { bank: row.bank });
   }
   fill(item, ".what", row.what);
   fill(item, ".who", row.who);

@@ -69,7 +69,7 @@ export class Live extends HTMLElement {
     prepend(row);
     this.#figures.event(row);
     if (row.tone === "denied" || row.tone === "alarm") {
-      const said = [row.what, row.locker ?? row.bank, row.who].filter(Boolean).join(", ");
+      const said = [row.what, row.locker ?? say("bank.title", { bank: row.bank }), row.who].filter(Boolean).join(", ");
       document.getElementById("said")?.replaceChildren(said);
     }
   }

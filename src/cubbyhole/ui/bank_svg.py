@@ -67,6 +67,7 @@ def draw(
     total_w, total_h = width + MARGIN_MM * 2, TOP_MM + height + SIDE_MM * 2 + PLINTH_MM + 46
     parts = [_carcass(bank["id"], width, height)]
     swings: list[str] = []
+    halos: list[str] = []
     numbers = iter(locker["number"] for locker in bank["lockers"])
     first = True
     for index, column in enumerate(columns):
@@ -84,6 +85,8 @@ def draw(
             locker = by_number[number]
             parts.append(_door(locker, box, words, quiet, focus=first, selected=selected == number))
             swings.append(_swing(locker, box))
+            if not quiet:
+                halos.append(_halo(locker, box, selected=selected == number))
             first = False
     attributes: dict[str, object] = {
         "viewBox": f"0 0 {_n(total_w)} {_n(total_h)}", "data-width": total_w, "data-lod": "full",
@@ -91,7 +94,7 @@ def draw(
         "aria-label": words.t("bench.picture" if bench else "bank.picture", bank=bank["id"], label=bank["label"]),
         "data-quiet": "" if quiet else None,
     }  # fmt: skip
-    over = _tag("g", "swings", *swings, **{"aria-hidden": "true"})
+    over = _tag("g", "swings", *swings, *halos, **{"aria-hidden": "true"})
     return Markup(_tag("svg", "bank", *parts, over, **attributes))
 
 
@@ -253,9 +256,18 @@ def _door(locker: LockerShape, box: _Box, words: Words, quiet: bool, *, focus: b
         _rect("cavity", box.x, box.y, box.w, box.h, 4),
         _inside(box, locker["number"]),
         _leaf(locker, box),
+        **attributes,
+    )
+
+
+def _halo(locker: LockerShape, box: _Box, *, selected: bool) -> str:
+    """The frame around a door that is chosen or has the focus; above all doors, so that no neighbour covers it."""
+    return _tag(
+        "g",
+        "halo",
         _rect("ring ring-in", box.x - 6, box.y - 6, box.w + 12, box.h + 12, 10),
         _rect("ring", box.x - 12, box.y - 12, box.w + 24, box.h + 24, 14),
-        **attributes,
+        **{"data-for": locker["id"], "data-selected": "" if selected else None},
     )
 
 

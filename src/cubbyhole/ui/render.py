@@ -22,8 +22,8 @@ REASONS_IN = ("repaired", "cleaned", "mistake", "other")
 REASONS_OUT = ("door_damaged", "lock_fault", "cleaning", "lost_item", "other")
 # What the page's script says by itself when something moves.
 LIVE_WORDS = (
-    "state.", "size.", "door.", "lock.", "feature.", "bank.free", "bank.offline", "bank.never", "presence.", "kpi.of",
-    "month.", "date", "live.", "bench.",
+    "state.", "size.", "door.", "lock.", "feature.", "bank.title", "bank.free", "bank.offline", "bank.never",
+    "presence.", "kpi.of", "month.", "date", "live.", "bench.",
 )  # fmt: skip
 
 

@@ -273,7 +273,7 @@ def _event_view(row: RowMapping, line: Line | None, names: dict[str, str], notes
     return EventView(
         id=row["ordinal"], bank=line.bank, seq=line.seq, at=line.moment.at_ms, type=line.type,
         locker=f"{line.bank}-{locker}" if locker else None,
-        who=_who(row, names) or (None if locker else f"Bank {line.bank}"), what=said.what, how=how,
+        who=_who(row, names), what=said.what, how=how,
         tone=said.tone,
     )  # fmt: skip
 
