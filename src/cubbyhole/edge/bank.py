@@ -83,7 +83,7 @@ class Bank:
             self._reader.close()
 
     def reconnected(self) -> None:
-        self._uplink.wake()
+        self._uplink.reconnected()
 
     async def _ticks(self) -> None:
         ticks, synced = 0, kernel_sync()

@@ -210,7 +210,13 @@ class House:
             return 0
 
     def _online(self) -> set[str]:
-        return {bank["id"] for bank in self.get("/api/v1/banks")["items"] if bank["online"] and bank["lockers"]}
+        """Banks that are there and have read all their doors: a tap at one that was not read yet is denied."""
+        found = self.get("/api/v1/banks")["items"]
+        return {
+            bank["id"]
+            for bank in found
+            if bank["online"] and bank["lockers"] and all(s["door"] != "unknown" for s in bank["lockers"])
+        }
 
     # -- setting up ---------------------------------------------------------------------------------------------
 

@@ -50,14 +50,16 @@ class World:
 
 @dataclass
 class BankScene:
-    """A bank and everything around it. ``shared_reader``: one reader for all doors."""
+    """A bank and everything around it. ``kind`` chooses its hardware, clock and rules; with a ``shared_reader`` it has one
+    for all doors."""
 
     world: World
     bank: str
     index: int
+    kind: int
     people: int
     pace_ms: int
-    shared_reader: bool = False
+    shared_reader: bool = field(init=False)
     doors: dict[str, PhysicalDoor] = field(default_factory=dict)
     owners: dict[str, str] = field(default_factory=dict)  # badge → person, as the server's people would say
     machine: Machine = field(init=False)
@@ -68,12 +70,14 @@ class BankScene:
     replaced: int = 0
     _next_badge: int = 0
 
+    def __post_init__(self) -> None:
+        self.shared_reader = self.kind % 5 == 1
+
     def build(self) -> None:
         """Furniture, people, directory and the first controller; nothing moves yet."""
         w, chance = self.world, random.Random(self.world.chance.getrandbits(64))
         self.chance = chance
-        hardware = HARDWARE[self.index % len(HARDWARE)]
-        self.shared_reader = self.index % 5 == 1
+        hardware = HARDWARE[self.kind % len(HARDWARE)]
         self.hardware = hardware
         columns = tuple(chance.choice(COLUMNS) for _ in range(chance.randint(4, 7)))
         self.settings = io.BankSettings(
@@ -136,7 +140,7 @@ class BankScene:
         )  # fmt: skip
 
     def _rules(self) -> list[Row]:
-        index, numbers = self.index, list(self.doors)
+        index, numbers = self.kind, list(self.doors)
         contents = (Contents.RETRIEVE, Contents.CHECK, Contents.RELEASE)[index % 3]
         most = 2 if self.shared_reader else 1
         hours = (2, 5) if index % 3 == 1 else (72, 720)
@@ -190,8 +194,8 @@ class BankScene:
 
     def _new_machine(self) -> None:
         w, chance = self.world, self.chance
-        synced = self.index % 2 == 0
-        ppm = 1_500.0 if self.index % 4 == 1 else chance.uniform(-80, 80)  # some quartzes are that bad
+        synced = self.kind % 2 == 0
+        ppm = 1_500.0 if self.kind % 4 == 1 else chance.uniform(-80, 80)  # some quartzes are that bad
         clock = MachineClock(w.kernel, ppm, synced)
         if not synced:
             w.coverage.fault("clock_drift")

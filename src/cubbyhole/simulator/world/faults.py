@@ -66,7 +66,8 @@ class Faults:
         some(0.08, lambda: s.replace())
         for hour in range(1, 24, 2):
             self._world.kernel.after(hour * HOUR_MS + chance.randint(0, HOUR_MS), self._desk, s)
-        self._world.kernel.after(22 * HOUR_MS, s.crowd.fill_up)
+        for hour in (20, 22):
+            self._world.kernel.after(hour * HOUR_MS, s.crowd.fill_up)
 
     # -- network and server -------------------------------------------------------------------------------------
 
@@ -105,7 +106,7 @@ class Faults:
         record, office = s.record, self._world.office
         if not record.epoch or record.quarantined_under is not None or not s.machine.alive or not office.up:
             return
-        batch = s.machine.uplink.batch()
+        batch = s.machine.conversation.batch()
         if batch is None:
             self._world.kernel.after(MINUTE_MS, self._forge, s)
             return

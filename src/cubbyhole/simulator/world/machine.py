@@ -10,7 +10,7 @@ import random
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -18,10 +18,10 @@ from cubbyhole.domain import events as ev
 from cubbyhole.domain.vocabulary import Outcome
 from cubbyhole.domain.watch import Reading
 from cubbyhole.edge import inputs as io
+from cubbyhole.edge.conversation import Conversation
 from cubbyhole.edge.core import BankCore
 from cubbyhole.edge.runner import GROUP_MOST
 from cubbyhole.edge.store import StoreFull
-from cubbyhole.edge.uplink import Uplink
 from cubbyhole.simulator.world.clockwork import Kernel, MachineClock
 from cubbyhole.simulator.world.coverage import Coverage
 from cubbyhole.simulator.world.disk import PowerLost, WorldDisk
@@ -66,7 +66,7 @@ class Machine:
         self.life = 0  # callbacks of an earlier life find another number and do nothing
         self.boot_id = ""
         self.core: BankCore
-        self.uplink: Uplink
+        self.conversation: Conversation
         self.board = BoardTrouble()
         self.power_fault: str | None = None  # before_pulse | after_pulse
         self.slow_disk = False
@@ -103,7 +103,7 @@ class Machine:
         except PowerLost:
             return False
         self.alive = True
-        self.uplink = Uplink(self.core, cast(Any, self.disk), cast(Any, None), self.post, self.clock, acked)
+        self.conversation = Conversation(self.core, self.disk, self.clock, acked, chance=self.chance.random)
         self._poll_all()
         self.kernel.after(self.chance.randint(1_000, TICK_MS), self._tick_again, self.life)
         return True
@@ -176,7 +176,7 @@ class Machine:
             elif isinstance(effect, io.Answer):
                 self.on_answer(effect.token, effect.answer)
             elif isinstance(effect, io.Resync):
-                self.uplink.resync()
+                self.conversation.resync()
                 self.on_lines()
 
     # -- time ---------------------------------------------------------------------------------------------------

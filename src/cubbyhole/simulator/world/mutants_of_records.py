@@ -18,9 +18,9 @@ from cubbyhole.domain.vocabulary import Reason
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge import ledger
 from cubbyhole.edge.clock import BankTime, ClockJudge
+from cubbyhole.edge.conversation import Ask, Conversation
 from cubbyhole.edge.core import BankCore
 from cubbyhole.edge.ledger import Ledger
-from cubbyhole.edge.uplink import Uplink
 from cubbyhole.protocol import journal
 from cubbyhole.protocol import messages as m
 from cubbyhole.server.banks import receive
@@ -36,25 +36,29 @@ def heads_not_checked() -> list[Patch]:
 
 
 def all_acknowledged() -> list[Patch]:
-    real = Uplink.took
+    took, beaten = Conversation.took, Conversation._beaten
 
-    def variant(self: Uplink, reply: m.EventsReply) -> None:
-        real(self, reply)
-        self._acked = self._core.state.seq
+    def believes(self: Conversation, reply: m.EventsReply) -> list[io.Input]:
+        made = took(self, reply)
+        self.acked = self.core.state.seq
+        return made
 
-    return [(Uplink, "took", variant)]
+    def does_not_listen(self: Conversation, ask: Ask, reply: m.BeatReply) -> list[io.Input]:
+        return beaten(self, ask, msgspec.structs.replace(reply, acked_epoch=None))  # or heartbeats would mend it
+
+    return [(Conversation, "took", believes), (Conversation, "_beaten", does_not_listen)]
 
 
 def batch_without_last() -> list[Patch]:
-    real = Uplink.batch
+    real = Conversation.batch
 
-    def variant(self: Uplink) -> m.Events | None:
+    def variant(self: Conversation) -> m.Events | None:
         made = real(self)
         if made is None or len(made.lines) < 2:
             return made
         return msgspec.structs.replace(made, lines=made.lines[:-1])
 
-    return [(Uplink, "batch", variant)]
+    return [(Conversation, "batch", variant)]
 
 
 def lines_not_chained() -> list[Patch]:
@@ -111,12 +115,12 @@ def blocked_is_ignored() -> list[Patch]:
 
 
 def bank_never_pulls() -> list[Patch]:
-    real = Uplink._compare
+    real = Conversation._compare
 
-    def variant(self: Uplink, directory: int, ordinal: int) -> None:
-        real(self, min(directory, self._core.directory.version), ordinal)
+    def variant(self: Conversation, directory: int, ordinal: int) -> None:
+        real(self, min(directory, self.core.directory.version), ordinal)
 
-    return [(Uplink, "_compare", variant)]
+    return [(Conversation, "_compare", variant)]
 
 
 def delta_does_not_replace() -> list[Patch]:

@@ -129,6 +129,10 @@ class Office:
         self._nudge(bank, 10)
         return version
 
+    def directory_head(self, bank: str) -> int:
+        """The newest version of one bank's directory."""
+        return len(self.banks[bank].editions)
+
     def _nudge(self, bank: str, times: int) -> None:
         record = self.banks[bank]
         behind = record.seen_directory < len(record.editions) or record.seen_standing < len(record.standing)

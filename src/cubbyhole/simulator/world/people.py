@@ -74,7 +74,7 @@ class Crowd:
 
     def _day(self) -> None:
         self._waiting.clear()
-        chance = self.chance
+        self.taps, chance = 0, self.chance
         present = [h for h in self.humans if chance.random() < 0.75]
         for human in present:
             arrival = self._workday(7, 11)
@@ -90,8 +90,7 @@ class Crowd:
     def fill_up(self) -> None:
         """Somebody keeps coming until the day has had its taps."""
         for _ in range(max(0, TAPS_A_DAY - self.taps)):
-            self.kernel.after(self.chance.randint(0, 2 * HOUR_MS), self._wander)
-        self.taps = 0
+            self.kernel.after(self.chance.randint(0, 100 * MINUTE_MS), self._wander)
 
     def _workday(self, first: int, last: int) -> int:
         return self.chance.randint(first * HOUR_MS, last * HOUR_MS)
@@ -167,10 +166,11 @@ class Crowd:
     # -- at a door ----------------------------------------------------------------------------------------------
 
     def _tap(self, number: str | None, badge: str, human: Human | None, age_ms: int = 0) -> io.TapSeen | None:
-        self.taps += 1
-        return self.scene.tap(
+        made = self.scene.tap(
             None if self.scene.shared_reader and number in self.scene.doors else number, badge, human, age_ms
         )
+        self.taps += made is not None
+        return made
 
     def _try(self, human: Human, number: str, told: Told) -> None:
         tap = self._tap(number, human.badge, human)

@@ -103,7 +103,9 @@ def run(plan: Plan, coverage: Coverage) -> Report:
 def _live(plan: Plan, world: World) -> None:
     kernel, witness = world.kernel, world.witness
     scenes = [
-        BankScene(world, f"{chr(65 + n % 26)}{n // 26 or ''}", n, plan.people, world.chance.choice(PACES_MS))
+        BankScene(
+            world, f"{chr(65 + n % 26)}{n // 26 or ''}", n, n + plan.seed, plan.people, world.chance.choice(PACES_MS)
+        )
         for n in range(plan.banks)
     ]
     for checker in all_checkers(world, scenes):

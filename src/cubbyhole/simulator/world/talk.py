@@ -1,18 +1,17 @@
-"""What a bank and the server say to each other, over the wire of the world.
+"""Carries what a bank and the server say to each other over the wire of the world.
 
-The rules of the conversation (which batch is next, what an answer means, when to pull) are `edge.uplink.Uplink`'s own
-methods; its endless loops are replaced by things that come at a virtual time. Heartbeats that could bring nothing are
-left out: one comes each second only while something about the contact is new.
+What is said and when is `edge.conversation.Conversation`'s own decision. Only its pace is the world's: heartbeats that
+could bring nothing are left out, one comes each second while something about the contact is new; and a bank gathers
+lines for a while before it sends them.
 """
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Callable
 from typing import Any
 
 from cubbyhole.edge import inputs as io
-from cubbyhole.edge.uplink import SILENT_AFTER_MS, _inflate
+from cubbyhole.edge.conversation import Ask, Pace, Verb
 from cubbyhole.protocol import messages as m
 from cubbyhole.simulator.world.machine import Machine
 from cubbyhole.simulator.world.office import Office
@@ -25,45 +24,99 @@ PULL_MS = 6 * 3_600_000
 
 
 class Talk:
-    """The conversation of one bank. Lives as long as the bank; a reboot starts it over (`restart`)."""
+    """The conversation of one bank. Lives as long as the controller; a reboot starts it over (`restart`)."""
 
     def __init__(self, machine: Machine, office: Office, wire: Wire, pace_ms: int) -> None:
-        self.machine, self.office, self.wire, self.pace_ms = machine, office, wire, pace_ms
+        self.machine, self.office, self.wire = machine, office, wire
         self._kernel = machine.kernel
+        self._quick = Pace(BEAT_MS, PULL_MS, pace_ms)
+        self._slow = Pace(QUIET_BEAT_MS, PULL_MS, pace_ms)
         self._alert_until_ms = 0
-        self._beat_at_ms = 0
-        self._beating = 0
-        self._sending = self._send_due = self._pulling = self._standing = False
-        self._pause_ms = 0
-        self._last_heard_ms = self._last_heard_true_ms = 0
-        self._quiet = False
+        self._stir_at_ms: int | None = None
+        self._serve = {
+            Verb.BEAT: office.serve_beat, Verb.EVENTS: office.serve_events, Verb.SYNC: office.serve_sync,
+            Verb.STANDING: office.serve_standing,
+        }  # fmt: skip
         office.banks[machine.settings.bank].nudge = self._to_bank(self._nudged)
 
     def restart(self) -> None:
         """The controller is up (again)."""
-        self._sending = self._send_due = self._pulling = self._standing = False
-        self._pause_ms = 0
-        self._quiet = False
-        self._heard()
+        self._stir_at_ms = None
+        self.machine.conversation.pace = self._quick
         self.alert()
-        self._kernel.after(PULL_MS, self._pull_again, self.machine.life)
 
     def alert(self) -> None:
-        """Something about the contact is new: beat each second for a while."""
+        """Something about the contact is new: beat now, and each second for a while."""
         self._alert_until_ms = self._kernel.now_ms + ALERT_MS
-        self._pause_ms = 0
         if self.machine.alive:
-            self._beating += 1
-            self._beat(self.machine.life, self._beating)
+            conversation = self.machine.conversation
+            if conversation.pace is self._slow and self.machine.core.state.contact_lost_ms is None:
+                conversation.heard()  # the beats that were left out had all been answered
+            conversation.pace = self._quick
+            conversation.reconnected()
+            self._stir()
 
     def wake(self) -> None:
         """There are new lines, or something to pull."""
-        if not self._send_due and not self._sending and self.machine.alive:
-            self._send_due = True
-            self._kernel.after(self.pace_ms + self._pause_ms, self._send, self.machine.life)
-        uplink = self.machine.uplink
-        if uplink._pull.is_set():
-            self._pull()
+        if self.machine.alive:
+            self.machine.conversation.wake()
+            self._stir()
+
+    # -- requests -----------------------------------------------------------------------------------------------
+
+    def _connected(self) -> bool:
+        return self.wire.weather is not Weather.CUT and self.office.up
+
+    def _stir(self) -> None:
+        """Send what is due, and come again when something is."""
+        machine, connected = self.machine, self._connected()
+        conversation = machine.conversation
+        next_ms = conversation.next_ms(connected)
+        while next_ms is not None and next_ms <= machine.clock.mono_ms():
+            for ask in conversation.due(connected):
+                self._carry(ask)
+            next_ms = conversation.next_ms(connected)
+        if next_ms is None:
+            return
+        at_ms = self._kernel.now_ms + next_ms - machine.clock.mono_ms()
+        if self._stir_at_ms is None or at_ms < self._stir_at_ms:
+            self._stir_at_ms = at_ms
+            self._kernel.at(at_ms, self._stir_again, machine.life, at_ms)
+
+    def _stir_again(self, life: int, at_ms: int) -> None:
+        if life == self.machine.life and at_ms == self._stir_at_ms:
+            self._stir_at_ms = None
+            self._stir()
+
+    def _carry(self, ask: Ask) -> None:
+        conversation = self.machine.conversation
+
+        def answered(raw: bytes) -> None:
+            self._back(ask, lambda: conversation.answered(ask, raw))
+
+        def silent() -> None:
+            if ask.verb is Verb.BEAT and conversation.pace is self._slow:
+                self._alert_until_ms = self._kernel.now_ms + ALERT_MS
+            self._back(ask, lambda: conversation.failed(ask, "no answer"))
+
+        self._ask(self._serve[ask.verb], ask.payload, answered, silent, ask.patience_ms)
+
+    def _back(self, ask: Ask, take: Callable[[], list[io.Input]]) -> None:
+        machine = self.machine
+        if ask.verb is Verb.BEAT:
+            machine.conversation.pace = self._quick if self._is_new() else self._slow
+        for item in take():
+            machine.post(item)
+        if machine.alive:
+            self._stir()
+
+    def _is_new(self) -> bool:
+        """Whether heartbeats may bring something at the moment."""
+        if self._kernel.now_ms < self._alert_until_ms:
+            return True
+        state, version = self.machine.core.state, self.machine.core.directory.version
+        lag = version < self.office.directory_head(state.bank) and state.contact_lost_ms is None
+        return self._connected() and (state.clock_in_doubt or lag)
 
     def _to_bank(self, take: Callable[[bytes], object]) -> Callable[[bytes], None]:
         def carry(raw: bytes) -> None:
@@ -78,7 +131,7 @@ class Talk:
         return carry
 
     def _ask(
-        self, serve: Callable[[bytes], bytes | None], message: m.Message, answered: Callable[[bytes], Any],
+        self, serve: Callable[[bytes], bytes | None], payload: bytes, answered: Callable[[bytes], Any],
         silent: Callable[[], Any], patience_ms: int,
     ) -> None:  # fmt: skip
         life, machine = self.machine.life, self.machine
@@ -91,141 +144,11 @@ class Talk:
             if machine.life == life:
                 silent()
 
-        self.wire.ask(serve, m.encode(message), heard, unheard, patience_ms)
-
-    # -- heartbeat ----------------------------------------------------------------------------------------------
-
-    def _beat(self, life: int, beating: int) -> None:
-        machine = self.machine
-        if life != machine.life or beating != self._beating:
-            return
-        core, asked_ms = machine.core, machine.clock.mono_ms()
-        state = core.state
-        if self._quiet and state.contact_lost_ms is None:
-            self._heard()  # the beats that were left out had all been answered
-        beat = m.Beat(
-            bank=state.bank, epoch=core.epoch, seq=state.seq, directory=core.directory.version, standing=state.standing,
-            at=machine.clock.wall_ms(), mono=asked_ms, boot=state.boot, sync=not state.clock_in_doubt,
-            in_doubt=state.clock_in_doubt,
-        )  # fmt: skip
-
-        def answered(raw: bytes) -> None:
-            reply = m.decode(m.BeatReply, raw)
-            self._heard()
-            lost = core.state.contact_lost_ms is not None
-            machine.post(io.ServerAnswered(reply.at, machine.clock.mono_ms() - asked_ms))
-            machine.uplink._compare(reply.directory, reply.standing)
-            if lost or machine.uplink.acked < core.state.seq:
-                self.wake()
-            self._follow()
-
-        def silent() -> None:
-            if self._kernel.now_ms - self._last_heard_true_ms > SILENT_AFTER_MS:
-                machine.post(io.ServerSilent(self._last_heard_ms))
-            elif self._kernel.now_ms >= self._alert_until_ms:
-                self.alert()
-
-        self._ask(self.office.serve_beat, beat, answered, silent, 2_000)
-        lag = core.directory.version < len(self.office.banks[state.bank].editions)
-        can_answer = self.wire.weather is not Weather.CUT and self.office.up
-        quick = self._kernel.now_ms < self._alert_until_ms
-        quick = quick or (can_answer and (state.clock_in_doubt or (lag and state.contact_lost_ms is None)))
-        self._quiet = not quick
-        self._kernel.after(BEAT_MS if quick else QUIET_BEAT_MS, self._beat, life, beating)
-
-    def _heard(self) -> None:
-        self._last_heard_ms, self._last_heard_true_ms = self.machine.clock.wall_ms(), self._kernel.now_ms
+        self.wire.ask(serve, payload, heard, unheard, patience_ms)
 
     def _nudged(self, payload: bytes) -> None:
-        self.machine.uplink.nudged(payload)
-        self._follow()
-
-    def _follow(self) -> None:
-        uplink = self.machine.uplink
-        if uplink._pull.is_set():
-            self._pull()
-        if uplink._stand.is_set():
-            self._stand()
-
-    # -- events -------------------------------------------------------------------------------------------------
-
-    def _send(self, life: int) -> None:
-        machine = self.machine
-        self._send_due = False
-        if life != machine.life or self._sending:
-            return
-        batch = machine.uplink.batch()
-        if batch is None:
-            return
-        self._sending = True
-
-        def answered(raw: bytes) -> None:
-            self._sending = False
-            self._pause_ms = 0
-            machine.uplink.took(m.decode(m.EventsReply, raw))
-            if machine.uplink.acked < machine.core.state.seq:
-                self.wake()
-
-        def silent() -> None:
-            self._sending = False
-            self._pause_ms = min(300_000, max(400, self._pause_ms * 3))
-            self.wake()
-
-        self._ask(self.office.serve_events, batch, answered, silent, 5_000)
-
-    # -- directory and standing commands ------------------------------------------------------------------------
-
-    def _pull_again(self, life: int) -> None:
-        if life == self.machine.life:
-            self.machine.uplink._pull.set()
-            self._pull()
-            self._kernel.after(PULL_MS, self._pull_again, life)
-
-    def _pull(self) -> None:
-        if self._pulling or not self.machine.alive:
-            return
-        self._pulling = True
-        machine, uplink = self.machine, self.machine.uplink
-        uplink._pull.clear()
-        directory = machine.core.directory
-        have = 0 if uplink._full else directory.version
-        request = m.SyncRequest(bank=machine.settings.bank, have=have, content_hash=directory.content_hash)
-
-        def answered(raw: bytes) -> None:
-            self._pulling = False
-            try:
-                reply = m.decode(m.SyncReply, _inflate(raw))
-            except (m.MessageError, zlib.error):
-                return
-            uplink._full = False
-            machine.post(io.DirectoryCame(reply))
-            uplink._stand.set()
-            self._follow()
-
-        def silent() -> None:
-            self._pulling = False
-            self._alert_until_ms = max(self._alert_until_ms, self._kernel.now_ms + 3_000)
-
-        self._ask(self.office.serve_sync, request, answered, silent, 5_000)
-
-    def _stand(self) -> None:
-        machine, uplink = self.machine, self.machine.uplink
-        uplink._stand.clear()
-        if self._standing or uplink._standing_head <= machine.core.state.standing:
-            return
-        self._standing = True
-        request = m.StandingRequest(bank=machine.settings.bank, after=machine.core.state.standing)
-
-        def answered(raw: bytes) -> None:
-            self._standing = False
-            reply = m.decode(m.StandingReply, raw)
-            if reply.commands:
-                machine.post(io.StandingCame(tuple(reply.commands)))
-
-        def silent() -> None:
-            self._standing = False
-
-        self._ask(self.office.serve_standing, request, answered, silent, 5_000)
+        self.machine.conversation.nudged(payload)
+        self._stir()
 
     # -- live commands ------------------------------------------------------------------------------------------
 
@@ -257,7 +180,7 @@ class Talk:
             self._kernel.after(2_000, self._slot_back, life, command.locker)
 
         self._ask(
-            self.office.serve_claim, m.Claim(bank=machine.settings.bank, command=command.command), answered,
+            self.office.serve_claim, m.encode(m.Claim(bank=machine.settings.bank, command=command.command)), answered,
             lambda: machine.give_slot_back(command.locker), 1_000,
         )  # fmt: skip
 

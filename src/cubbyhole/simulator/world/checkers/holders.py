@@ -32,7 +32,7 @@ class Holders(Checker):
 
     def __init__(self, world: World, scenes: Sequence[BankScene]) -> None:
         super().__init__(world.kernel)
-        self._limit = {s.bank: 2 if s.index % 5 == 1 else 1 for s in scenes}
+        self._limit = {s.bank: 2 if s.shared_reader else 1 for s in scenes}
         self._numbers = {s.bank: s for s in scenes}
         self._banks = {s.bank: _Bank() for s in scenes}
         self._at_server: dict[str, dict[str, Held]] = {s.bank: {} for s in scenes}
