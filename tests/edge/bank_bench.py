@@ -16,7 +16,8 @@ from cubbyhole.domain.rules import Rule
 from cubbyhole.domain.watch import Reading
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.core import BankCore
-from cubbyhole.edge.store import BankStore, JournalReader
+from cubbyhole.edge.reader import JournalReader
+from cubbyhole.edge.store import BankStore
 from cubbyhole.protocol.digest import credential_digest
 from cubbyhole.protocol.journal import decode_line
 from cubbyhole.protocol.messages import SyncReply

@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.conversation import Ask, Conversation, Verb
-from cubbyhole.edge.store import JournalReader
+from cubbyhole.edge.reader import JournalReader
 from cubbyhole.protocol import messages as m
 from tests.edge.bank_bench import BankBench
 
@@ -143,3 +144,34 @@ def test_a_reply_that_cannot_be_read_is_none(hand: Hand, verb: Verb, raw: bytes)
     ask = Ask(verb, b"", 1_000, hand.bench.clock.mono_ms())
     assert hand.conversation.answered(ask, raw) == []
     hand.conversation.nudged(raw)
+
+
+def test_lines_that_the_disk_has_lost_are_owned_up_to_and_then_passed_over_with_the_proof(hand: Hand) -> None:
+    bench, end = hand.bench, hand.bench.core.state.seq
+    db = apsw.Connection(str(bench.store.path))
+    db.execute("UPDATE line SET hash = zeroblob(32) WHERE seq = 2")
+    db.close()
+    hand.due()
+    hand.beat()
+    assert Verb.EVENTS not in hand.due(), "nothing can be sent"
+    passes(hand, 1_000)
+    hand.due()
+    made = hand.beat()
+    (gone,) = [item for item in made if isinstance(item, io.LinesGone)]
+    bench.core.handle(made)
+    (mark,) = bench.core.state.gaps
+    assert (mark.first, mark.seq) == (gone.first, end + 1)
+    hand.conversation.wake()
+    assert Verb.EVENTS in hand.due()
+    batch = m.decode(m.Events, hand.asked[Verb.EVENTS].payload)
+    assert batch.first == mark.last + 1 and batch.gap is not None
+
+
+def test_a_server_that_asks_for_the_same_again_is_not_answered_without_a_pause(hand: Hand) -> None:
+    hand.due()
+    hand.beat()
+    hand.due()
+    hand.answer(Verb.EVENTS, m.EventsReply(epoch=hand.bench.core.epoch, ack=0, need=1))
+    assert Verb.EVENTS not in hand.due()
+    passes(hand, 1_000)
+    assert Verb.EVENTS in hand.due()

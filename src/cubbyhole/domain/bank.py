@@ -348,7 +348,7 @@ def now_of(bank: BankState, answered_most: int) -> BankNow:
         last_contact_ms=bank.last_contact_ms, standing=bank.standing,
         lockers=tuple(replace(s) for s in bank.lockers.values()),
         removed=tuple(replace(s) for s in bank.removed.values()),
-        answered=tuple(bank.answered.values())[-answered_most:], gaps=bank.gaps,
+        answered=tuple(bank.answered.values())[max(0, len(bank.answered) - answered_most) :], gaps=bank.gaps,
     )  # fmt: skip
 
 

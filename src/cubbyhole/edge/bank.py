@@ -17,8 +17,8 @@ from cubbyhole.edge.config import BankConfig, BusConfig, wiring
 from cubbyhole.edge.core import BankCore
 from cubbyhole.edge.fabric.link import BankLink
 from cubbyhole.edge.lights import Lights
+from cubbyhole.edge.reader import JournalReader
 from cubbyhole.edge.runner import BankRunner
-from cubbyhole.edge.store import JournalReader
 from cubbyhole.edge.supply import Supply, mono_ms
 from cubbyhole.edge.uplink import Uplink
 from cubbyhole.protocol import messages as m

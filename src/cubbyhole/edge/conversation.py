@@ -14,19 +14,20 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
 
-import msgspec
 import structlog
 
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.clock import Clock
 from cubbyhole.edge.core import BankCore
+from cubbyhole.edge.inputs import LinesGone
+from cubbyhole.edge.reader import Reader, Stretch, next_stretch
 from cubbyhole.protocol import messages as m
 
 SILENT_AFTER_MS = 3_000
 SETTLE_MS = 50  # the core takes over what was pulled before more of it is asked for
 SENT_AGAIN_MS = (200, 5_000)  # the first pause after a batch that failed, and the longest
+ASKED_AGAIN_MS = 1_000
 PULLED_AGAIN_MS = (1_000, 30_000)
 MAX_DIRECTORY_BYTES = 64 * 1024 * 1024
 
@@ -90,13 +91,6 @@ class _Lane:
             self.due_ms = max(self.due_ms, until_ms)
 
 
-class Reader(Protocol):
-    """The journal as far as it is durable: `edge.store.JournalReader`."""
-
-    def lines(self, epoch: str, first: int, most: int, most_bytes: int) -> list[tuple[int, bytes]]: ...
-    def heads(self, epoch: str, first: int, last: int) -> list[m.Head]: ...
-
-
 @dataclass(slots=True)
 class Conversation:
     """One bank's side, from one start of the controller to its end. Not for several threads."""
@@ -114,6 +108,7 @@ class Conversation:
     _silent_since_ms: int | None = None
     _last_heard_ms: int = 0
     _retry_ms: int = 0  # no batch before
+    _gone: LinesGone | None = None  # what the core has to own up to before anything more can be sent
 
     def __post_init__(self) -> None:
         now_ms = self.clock.mono_ms()
@@ -203,16 +198,16 @@ class Conversation:
 
     def batch(self) -> m.Events | None:
         """The next lines that the server lacks, cut behind a head; None where it has all of them."""
-        epoch = self.core.epoch
-        lines = self.reader.lines(epoch, self.acked + 1, m.MAX_BATCH_LINES, m.MAX_BATCH_BYTES)
-        if not lines:
+        epoch, gaps = self.core.epoch, self.core.state.gaps
+        found = next_stretch(self.reader, epoch, self.acked, gaps)
+        if self.acked < self.core.state.seq and isinstance(found, LinesGone):
+            self._gone = found
+        if not isinstance(found, Stretch):
             return None
-        heads = self.reader.heads(epoch, self.acked + 1, lines[-1][0])
-        if not heads:
-            return None
-        upto = heads[-1].seq
-        raw = [msgspec.Raw(line) for seq, line in lines if seq <= upto]
-        return m.Events(bank=self.core.settings.bank, epoch=epoch, first=lines[0][0], lines=raw, heads=heads)
+        return m.Events(
+            bank=self.core.settings.bank, epoch=epoch, first=found.first, lines=found.lines, heads=found.heads,
+            gap=found.gap,
+        )  # fmt: skip
 
     # -- replies ------------------------------------------------------------------------------------------------
 
@@ -260,7 +255,9 @@ class Conversation:
         if self.acked < self.core.state.seq:
             self.wake()
         self._lanes[Verb.BEAT].want(self._next_beat_ms(ask))
-        return [io.ServerAnswered(reply.at, now_ms - ask.asked_ms)]
+        gone, self._gone = self._gone, None
+        answered = io.ServerAnswered(reply.at, now_ms - ask.asked_ms)
+        return [answered] if gone is None else [answered, gone]
 
     def _next_beat_ms(self, ask: Ask) -> int:
         return max(self.clock.mono_ms() + 100, ask.asked_ms + self.pace.beat_ms)
@@ -291,6 +288,9 @@ class Conversation:
                 bank=self.core.settings.bank,
             )
         self.quarantined = reply.quarantined
+        if reply.need == self.acked + 1:
+            # It asks for what it was just sent, or for what cannot be sent: the same again at once would help nobody.
+            self._retry_ms = self.clock.mono_ms() + ASKED_AGAIN_MS
         self.acked = reply.need - 1 if reply.need is not None else max(self.acked, reply.ack)
         if self.acked < self.core.state.seq:
             self.wake()

@@ -15,7 +15,7 @@ from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.decide import GESTURE_AFTER_MS, Denied, Granted, Tap, decide_open, decide_tap
 from cubbyhole.domain.directory import Directory, DirectoryError
-from cubbyhole.domain.ending import all_due, end, untimed
+from cubbyhole.domain.ending import all_due, end, leaving, untimed
 from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.standing import Standing, execute, is_waiting
 from cubbyhole.domain.vocabulary import Cause, Door, Mode, Outcome, Reason
@@ -90,11 +90,13 @@ class BankCore:
             label=s.label, area=s.area, site=s.site, columns=s.columns, reader=s.reader, senses_lock=s.senses_lock,
             senses_occupancy=s.senses_occupancy, drives_lights=s.drives_lights,
         )  # fmt: skip
-        if is_new or _differs(self.state, configured):
-            self._append(configured, None, moment)
         for grant, number in self.state.open_grants():
             # Whether the frame left before the crash nobody knows; it is never sent again.
             self._append(ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.UNKNOWN), None, moment)
+        if is_new or _differs(self.state, configured):
+            for ended in leaving(self.state, configured.columns, moment):
+                self._append(ended, None, moment)
+            self._append(configured, None, moment)
         if self.state.contact_lost_ms is None:
             self._append(ev.ContactLost(last_ms=moment.at_ms if is_new else last_ms), None, moment)
         self._ledger.commit()
@@ -151,6 +153,8 @@ class BankCore:
             case io.Acked():
                 if item.epoch == self.epoch:
                     self._store.acknowledge(item.seq)
+            case io.LinesGone():
+                self._ledger.say_gone(item, moment)
             case io.ServerAnswered():
                 self._heard(item)
             case io.ServerSilent():

@@ -108,6 +108,21 @@ class Acked:
     seq: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinesGone:
+    """The server asks for lines that the disk does not have any more: ``first`` to ``last``, from which the chain goes
+    on with ``hash_after`` (None: to the end of what is durable). ``seen`` is the newest `journal.gap` that was known
+    when that was found, by its line; hashes are hex."""
+
+    epoch: str
+    first: int
+    last: int | None
+    hash_before: str | None
+    hash_after: str | None
+    why: str
+    seen: int
+
+
 @dataclass(frozen=True, slots=True)
 class Tick:
     """Time has passed. ``kernel_sync`` says whether the system clock is disciplined."""
@@ -118,7 +133,7 @@ class Tick:
 
 Input = (
     TapSeen | Polled | LinkDown | PulseSent | PulseFailed | Claimed | StandingCame | DirectoryCame | ServerAnswered
-    | ServerSilent | Acked | Tick
+    | ServerSilent | Acked | LinesGone | Tick
 )  # fmt: skip
 
 

@@ -9,14 +9,17 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.bank import BankState
+from cubbyhole.domain.bank import BankState, now_of
 from cubbyhole.domain.chain import genesis, head_text, link
 from cubbyhole.domain.directory import Directory, Row
 from cubbyhole.domain.moment import Moment
+from cubbyhole.edge import inputs as io
 from cubbyhole.edge.store import SNAPSHOT_EVERY, DirectoryChange, Loaded
-from cubbyhole.protocol.journal import encode_line
+from cubbyhole.protocol.journal import LineError, encode_line
 from cubbyhole.protocol.messages import Head, SyncReply
 from cubbyhole.protocol.signing import sign
+
+ANSWERED_IN_A_GAP = (500, 50, 0)  # outcomes that `journal.gap` tells: as many as one line holds
 
 
 class Store(Protocol):
@@ -57,6 +60,7 @@ class Ledger:
         self._staged: list[tuple[bytes, bytes]] = []
         self._change: DirectoryChange | None = None
         self._snapshot_seq = 0
+        self._durable = (0, b"")  # the last line on the disk and its hash
 
     def open(self, mint: Callable[[str], str]) -> bool:
         """Load what the disk has. True where it has no journal yet: one is begun, and its first event is the caller's.
@@ -93,6 +97,33 @@ class Ledger:
         elif isinstance(event, ev.LinkLost | ev.LinkRestored):
             self.touched.update(event.lockers)
 
+    def say_gone(self, gone: io.LinesGone, moment: Moment) -> None:
+        """Write that lines are gone, and how the bank stands all the same, unless it is written already.
+
+        The state itself was never lost: it comes from a snapshot behind the hole, or has been in memory all the time.
+        """
+        known = any(gap.seq > gone.seen and gap.first <= gone.first <= gap.last for gap in self.state.gaps)
+        if gone.epoch != self.epoch or known:
+            return
+        last, hash_after = gone.last, gone.hash_after
+        if last is None or hash_after is None:
+            last, hash_after = self._durable[0], self._durable[1].hex()
+        if last < gone.first:
+            return
+        for most in ANSWERED_IN_A_GAP:
+            event = ev.JournalGap(
+                first=gone.first, last=last, hash_before=gone.hash_before, hash_after=hash_after, why=gone.why,
+                state=now_of(self.state, most),
+            )  # fmt: skip
+            try:
+                self.append(event, None, moment)
+            except LineError:
+                continue
+            self.touched.update(self.state.lockers)
+            # Whoever starts from here must not have to fold across the hole.
+            self._snapshot_seq = self.state.seq - SNAPSHOT_EVERY
+            return
+
     def learn(self, reply: SyncReply) -> bool:
         """Take a part of the directory, which the next commit stores. True where its version is new here.
 
@@ -123,6 +154,7 @@ class Ledger:
         signature = sign(self._key, head_text(self._bank, self.epoch, seq, self._hash))
         head = Head(seq, self._hash.hex(), signature)
         self._store.commit(self.epoch, seq - len(staged) + 1, staged, head, change)
+        self._durable = (seq, self._hash)
         if seq - self._snapshot_seq >= SNAPSHOT_EVERY:
             self._snapshot_seq = seq
             self._store.snapshot(self.state)
@@ -140,3 +172,4 @@ class Ledger:
 
     def _take(self, loaded: Loaded) -> None:
         self.state, self._hash, self.epoch = loaded.state, loaded.last_hash, loaded.state.epoch
+        self._durable = (self.state.seq, self._hash)

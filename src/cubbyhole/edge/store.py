@@ -16,7 +16,7 @@ import apsw
 import msgspec
 
 from cubbyhole.domain.bank import BankState
-from cubbyhole.domain.chain import genesis
+from cubbyhole.domain.chain import genesis, link
 from cubbyhole.domain.directory import (
     Calendar,
     CredentialRow,
@@ -25,8 +25,9 @@ from cubbyhole.domain.directory import (
     content_hash,
     row_key,
 )
+from cubbyhole.domain.events import UnknownEvent
 from cubbyhole.domain.rules import Rule
-from cubbyhole.protocol.journal import decode_line, decode_state, encode_state
+from cubbyhole.protocol.journal import LineError, decode_line, decode_state, encode_state
 from cubbyhole.protocol.messages import Head
 
 RESERVE_BYTES = 4 * 1024 * 1024
@@ -51,6 +52,12 @@ CREATE TABLE IF NOT EXISTS fact (name TEXT PRIMARY KEY, value BLOB NOT NULL) WIT
 
 class StoreFull(Exception):
     """The disk cannot take the commit; nothing of it was kept."""
+
+
+_WHAT_NOW = (
+    "move the file away and enrol the controller again, it then goes on from what the server has; keep the file:"
+    " `cubbyhole audit import` takes it as evidence"
+)
 
 
 class StoreBroken(Exception):
@@ -154,6 +161,7 @@ class BankStore:
         with self._db:
             self._db.execute("INSERT INTO old_line SELECT epoch, seq, bytes, hash, signature FROM line")
             self._db.execute("DELETE FROM line")
+            self._db.execute("DELETE FROM fact WHERE name='trimmed'")
             self._put("epoch", epoch.encode())
             self._put("acked", b"0")
 
@@ -195,6 +203,12 @@ class BankStore:
 
     def load(self) -> Loaded | None:
         """Fold what is on the disk; None where no epoch has begun. Raises StoreBroken on a damaged chain."""
+        try:
+            return self._fold()
+        except (apsw.CorruptError, LineError) as error:
+            raise StoreBroken(f"{self.path.name} is damaged ({error}); {_WHAT_NOW}") from None
+
+    def _fold(self) -> Loaded | None:
         epoch = self.epoch()
         if epoch is None:
             return None
@@ -210,10 +224,14 @@ class BankStore:
             (epoch, seq),
         ):
             if number != seq + 1:
-                raise StoreBroken(
-                    f"{self.path.name}: line {seq + 1} is missing; replace the controller's journal (see docs)"
-                )
+                raise StoreBroken(f"{self.path.name}: line {seq + 1} is missing; {_WHAT_NOW}")
+            if link(last, raw) != line_hash:
+                raise StoreBroken(f"{self.path.name}: line {number} is damaged; {_WHAT_NOW}")
             line = decode_line(raw)
+            if isinstance(line.event, UnknownEvent):
+                raise StoreBroken(
+                    f"{self.path.name}: line {number} ({line.type}) is of a newer release; update this controller again"
+                )
             state.apply(line.event, number, line.moment)
             seq, last = number, line_hash
         state.epoch = epoch
@@ -250,14 +268,20 @@ class BankStore:
             self._db.execute(f"PRAGMA synchronous={self._synchronous}")
 
     def trim(self, epoch: str, up_to: int) -> None:
-        """Drop acknowledged lines up to ``up_to`` that a snapshot covers."""
+        """Drop acknowledged lines before ``up_to`` that a snapshot covers.
+
+        The hash of the last of them is kept: a server that was restored to an earlier day and asks for them gets a
+        signed `journal.gap`, from which the chain goes on.
+        """
         covered = self._db.execute("SELECT seq FROM snapshot WHERE epoch=?", (epoch,)).fetchone()
-        if covered is not None:
-            with self._db:
-                self._db.execute(
-                    "DELETE FROM line WHERE epoch=? AND seq<?",
-                    (epoch, min(up_to, covered[0])),
-                )
+        if covered is None:
+            return
+        keep = min(up_to, covered[0])
+        with self._db:
+            last = self._db.execute("SELECT hash FROM line WHERE epoch=? AND seq=?", (epoch, keep - 1)).fetchone()
+            if last is not None:
+                self._put("trimmed", f"{keep - 1} {last[0].hex()}".encode())
+                self._db.execute("DELETE FROM line WHERE epoch=? AND seq<?", (epoch, keep))
 
     # -- directory ----------------------------------------------------------------------------------------------
 
@@ -298,38 +322,3 @@ class BankStore:
 
     def _put(self, name: str, value: bytes) -> None:
         self._db.execute("INSERT OR REPLACE INTO fact VALUES (?,?)", (name, value))
-
-
-class JournalReader:
-    """Reads what is committed, beside the store's own thread: for the uplink and for export."""
-
-    def __init__(self, path: Path) -> None:
-        self._db = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
-        self._db.set_busy_timeout(2_000)
-
-    def close(self) -> None:
-        self._db.close()
-
-    def lines(self, epoch: str, first: int, most: int, most_bytes: int) -> list[tuple[int, bytes]]:
-        """Up to ``most`` lines from ``first``, about ``most_bytes`` together, in order."""
-        taken: list[tuple[int, bytes]] = []
-        size = 0
-        for seq, raw in self._db.execute(
-            "SELECT seq, bytes FROM line WHERE epoch=? AND seq>=? ORDER BY seq LIMIT ?",
-            (epoch, first, most),
-        ):
-            size += len(raw)
-            if taken and size > most_bytes:
-                break
-            taken.append((seq, raw))
-        return taken
-
-    def heads(self, epoch: str, first: int, last: int) -> list[Head]:
-        query = (
-            "SELECT seq, hash, signature FROM line "
-            "WHERE epoch=? AND seq BETWEEN ? AND ? AND signature IS NOT NULL ORDER BY seq"
-        )
-        return [
-            Head(seq, line_hash.hex(), signature)
-            for seq, line_hash, signature in self._db.execute(query, (epoch, first, last))
-        ]

@@ -11,7 +11,7 @@ from cubbyhole.edge import inputs as io
 from cubbyhole.edge.clock import Clock
 from cubbyhole.edge.conversation import Ask, Conversation
 from cubbyhole.edge.core import BankCore
-from cubbyhole.edge.store import JournalReader
+from cubbyhole.edge.reader import JournalReader
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.fabric.errors import FabricError
 

@@ -112,6 +112,8 @@ def _judge(known: Known, batch: Events) -> Verdict:
         raise _Doubt("the journal is in quarantine")
     if not same_epoch and batch.first != 1:
         # Only the beginning of a journal can say how it continues the one before.
+        if batch.gap is not None:
+            raise _Doubt("a journal whose beginning is gone; enrol its controller again, it then begins a new one")
         return Gap(1)
     committed = known.last_seq if same_epoch else 0
     hole = None
@@ -127,7 +129,7 @@ def _judge(known: Known, batch: Events) -> Verdict:
     _check_heads(known, batch, lines, heads, last)
     if same_epoch and last >= committed >= batch.first and lines[committed - batch.first].hash != known.last_hash:
         raise _Doubt(f"line {committed} is not the one that was acknowledged")
-    fresh = tuple(lines[committed + 1 - batch.first :]) if last > committed else ()
+    fresh = tuple(lines[max(0, committed + 1 - batch.first) :]) if last > committed else ()
     if not fresh:
         return Nothing()
     _check_promises(known, hole, fresh)

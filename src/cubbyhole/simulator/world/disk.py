@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Literal
 
+import msgspec
+
 from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.chain import genesis
 from cubbyhole.domain.directory import Calendar, Directory, Row, content_hash, row_key
+from cubbyhole.domain.snapshot import GapMark
+from cubbyhole.edge.inputs import LinesGone
 from cubbyhole.edge.store import DirectoryChange, Loaded, StoreFull
 from cubbyhole.protocol.journal import decode_line, decode_state, encode_state
-from cubbyhole.protocol.messages import Head
+from cubbyhole.protocol.messages import GapProof, Head
 
 RESERVE_COMMITS = 25
 
@@ -36,7 +40,7 @@ class WorldDisk:
         self._room = 0
         self._reserve = True
         self._epoch: str | None = None
-        self._base = 0
+        self._base, self._base_hash = 0, b""
         self._lines: list[tuple[bytes, bytes, str | None]] = []
         self._snapshot: tuple[int, bytes] | None = None
         self._acked = self._acked_synced = 0
@@ -116,6 +120,7 @@ class WorldDisk:
         # Lines that the server has and the snapshot covers are not needed any more, but for the last one's hash.
         drop = min(self._acked_synced, state.seq - 1) - self._base
         if drop > 0:
+            self._base_hash = self._lines[drop - 1][1]
             del self._lines[:drop]
             self._base += drop
 
@@ -134,7 +139,9 @@ class WorldDisk:
 
     # -- what the uplink reads ----------------------------------------------------------------------------------
 
-    def lines(self, epoch: str, first: int, most: int, most_bytes: int) -> list[tuple[int, bytes]]:
+    def lines(
+        self, epoch: str, first: int, most: int, most_bytes: int, before: bytes | None = None
+    ) -> list[tuple[int, bytes]]:
         start = first - self._base - 1
         if epoch != self._epoch or start < 0:
             return []
@@ -155,6 +162,26 @@ class WorldDisk:
             if signature is not None:
                 found.append(Head(self._base + at + 1, line_hash.hex(), signature))
         return found
+
+    def proof(self, epoch: str, gap: GapMark) -> GapProof | None:
+        at = gap.seq - self._base - 1
+        if epoch != self._epoch or at < 1:
+            return None
+        lines = []
+        for seq, (raw, line_hash, signature) in enumerate(self._lines[at:], gap.seq):
+            lines.append(msgspec.Raw(raw))
+            if signature is not None:
+                before = self._lines[at - 1][1].hex()
+                return GapProof(before=before, lines=lines, head=Head(seq, line_hash.hex(), signature))
+        return None
+
+    def gone(self, epoch: str, first: int, seen: int, before: bytes | None = None) -> LinesGone | None:
+        if epoch != self._epoch or first > self._base:
+            return None
+        return LinesGone(
+            epoch=epoch, first=first, last=self._base, hash_before=None, hash_after=self._base_hash.hex(),
+            why="trimmed", seen=seen,
+        )  # fmt: skip
 
     @property
     def has_lines(self) -> bool:
