@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from cubbyhole.server.auth import accounts, owner_link, sessions, tokens, waits
+from cubbyhole.server.auth import accounts, owner_link, places, sessions, tokens, waits
 from cubbyhole.server.auth.accounts import Account
+from cubbyhole.server.auth.device import UNKNOWN, Device
 from cubbyhole.server.auth.passwords import Passwords
+from cubbyhole.server.auth.refusals import Refusals
 from cubbyhole.server.auth.roles import Caller
+from cubbyhole.server.auth.sessions import Way
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import Store
 
@@ -39,7 +43,7 @@ class Auth:
 
     def __init__(self, store: Store, pool: WorkPool, *, always_secure: bool = False) -> None:
         self.store, self.pool, self.always_secure = store, pool, always_secure
-        self._passwords = Passwords()
+        self._passwords, self._refusals = Passwords(), Refusals(store)
 
     async def by_session(self, token: str) -> Caller | None:
         """Who a cookie stands for."""
@@ -53,10 +57,22 @@ class Auth:
             return None
         return await self.pool.run(self._by_bearer, token)
 
+    async def are_within(self, caller: Caller, banks: Iterable[str]) -> bool:
+        """Whether all these banks are where the caller's rights hold."""
+        return await self.pool.run(self._are_within, caller, frozenset(banks))
+
+    async def banks_of(self, caller: Caller) -> list[str] | None:
+        """The banks where the caller's rights hold; None: all."""
+        return await self.pool.run(self._banks_of, caller)
+
+    async def note_refusal(self, actor: str, why: str, subject: str) -> None:
+        """Write down that something was refused."""
+        await self.pool.run(self._refusals.note, actor, why, subject)
+
     async def link_is_good(self, token: str) -> bool:
         return len(token) <= SECRET_CHARACTERS_MOST and await self.pool.run(self._link_is_good, token)
 
-    async def spend_link(self, token: str, password: str | None) -> SignedIn:
+    async def spend_link(self, token: str, password: str | None, device: Device = UNKNOWN) -> SignedIn:
         """Sign the owner in by the link, and give them a password where they want one.
 
         Raises LinkSpent, and WeakPassword with the link still good.
@@ -64,15 +80,15 @@ class Auth:
         if len(token) > SECRET_CHARACTERS_MOST or not await self.link_is_good(token):
             raise owner_link.LinkSpent
         hashed = await self._passwords.hash(password) if password else None
-        return await self.pool.run(self._spend_link, token, hashed)
+        return await self.pool.run(self._spend_link, token, hashed, device)
 
-    async def sign_in(self, account: str, password: str, address: str | None) -> SignedIn:
+    async def sign_in(self, account: str, password: str, address: str | None, device: Device = UNKNOWN) -> SignedIn:
         """By name and password. Raises MustWait, SignInRefused."""
         account = account.strip().lower()[:SECRET_CHARACTERS_MOST]
         kept = await self.pool.run(self._count_try, account, address)
         if not await self._passwords.is_right(password, kept):
             raise SignInRefused
-        return await self.pool.run(self._sign_in, account, address)
+        return await self.pool.run(self._sign_in, account, address, device)
 
     async def set_password(self, caller: Caller, password: str) -> None:
         """Give the caller's own account a new password. Raises WeakPassword."""
@@ -112,25 +128,33 @@ class Auth:
         with self.store.read() as connection:
             return owner_link.is_good(connection, token, self.store.now_ms())
 
-    def _spend_link(self, token: str, password_hash: str | None) -> SignedIn:
+    def _are_within(self, caller: Caller, banks: frozenset[str]) -> bool:
+        with self.store.read() as connection:
+            return places.all_within(connection, caller, banks)
+
+    def _banks_of(self, caller: Caller) -> list[str] | None:
+        with self.store.read() as connection:
+            return places.banks_within(connection, caller)
+
+    def _spend_link(self, token: str, password_hash: str | None, device: Device) -> SignedIn:
         with self.store.write() as work:
             owner = owner_link.spend(work, token)
             if password_hash is not None:
                 accounts.set_password_hash(work, owner.account, password_hash, f"op:{owner.account}")
-            return SignedIn(owner, sessions.begin(work, owner))
+            return SignedIn(owner, sessions.begin(work, owner, Way.LINK, device))
 
     def _count_try(self, account: str, address: str | None) -> str:
         with self.store.write() as work:
             waits.count_try(work, waits.keys_for(account, address))
             return accounts.password_hash(work.connection, account)
 
-    def _sign_in(self, account: str, address: str | None) -> SignedIn:
+    def _sign_in(self, account: str, address: str | None, device: Device) -> SignedIn:
         with self.store.write() as work:
             found = accounts.find(work.connection, account)
             if found is None:
                 raise SignInRefused
             waits.forgive(work, account, address)
-            return SignedIn(found, sessions.begin(work, found))
+            return SignedIn(found, sessions.begin(work, found, Way.PASSWORD, device))
 
     def _set_password(self, account: str, password_hash: str, actor: str) -> None:
         with self.store.write() as work:

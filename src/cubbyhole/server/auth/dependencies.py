@@ -1,5 +1,9 @@
 """FastAPI's side of `auth`: ``caller: Annotated[Caller, Depends(needs(Act.SEE))]`` on any route, page or API.
 
+Every route names its act so, or says that it is `open_to_all`; a test walks the application and finds one that forgot.
+A caller whose rights end at some places is refused where the address names a bank elsewhere: as ``bank``, ``banks`` or
+``locker`` in the path or behind the question mark. What no address names, the route narrows by `Auth.banks_of`.
+
 A cookie is believed for unsafe methods only from the server's own pages (see `origin`); where a bearer token is given
 the cookie does not count. Without a caller, pages are sent to /sign-in, htmx gets HX-Redirect, programs a 401 problem.
 """
@@ -10,17 +14,21 @@ from collections.abc import Awaitable, Callable
 from typing import Annotated
 from urllib.parse import quote
 
-from fastapi import FastAPI, Request, Security
+from fastapi import Depends, FastAPI, Request, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.responses import JSONResponse, RedirectResponse, Response
+from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from cubbyhole.server.auth.access import Auth
+from cubbyhole.server.auth.device import Device, device_of
 from cubbyhole.server.auth.origin import is_ours
-from cubbyhole.server.auth.roles import Act, Caller, may
+from cubbyhole.server.auth.roles import RIGHTS, Act, Caller, Role, may
 from cubbyhole.server.auth.sessions import ABSOLUTE_MS
 
 COOKIE = "cubbyhole_session"
 _COOKIE_S = ABSOLUTE_MS // 1000
+HOME_OF_PEOPLE = "/account"  # where somebody lands who may not see the desk's overview
 # Only so that the API's description says it; `caller_of` reads the header itself.
 _BEARER = HTTPBearer(auto_error=False, description="A token from `cubbyhole token create`.")
 
@@ -34,6 +42,7 @@ class NotAllowed(Exception):
 
     def __init__(self, caller: Caller, act: Act) -> None:
         super().__init__(f"{caller.name} has no right to {act.value} here.")
+        self.caller, self.act = caller, act
 
 
 class WrongOrigin(Exception):
@@ -78,11 +87,61 @@ def needs(act: Act) -> Callable[..., Awaitable[Caller]]:
         found = await caller_of(request)
         if found is None:
             raise NotSignedIn
-        if not may(found, act):
+        if not may(found, act) or not await _is_within(request, found, act):
             raise NotAllowed(found, act)
         return found
 
+    caller.act = act  # type: ignore[attr-defined]
     return caller
+
+
+async def _open_to_all() -> None:
+    """Says of a route that it is for everybody, signed in or not."""
+
+
+open_to_all = Depends(_open_to_all)
+
+
+def act_of(route: APIRoute) -> Act | None:
+    """What the route needs; None where it is open to all. Raises LookupError where it says neither."""
+    acts: list[Act] = []
+    is_open = _gather(route.dependant, acts)
+    if is_open != (not acts) or len(set(acts)) > 1:
+        raise LookupError(f"{route.path} names one act with `needs`, or is `open_to_all`; it has {acts}")
+    return acts[0] if acts else None
+
+
+def _gather(dependant: Dependant, acts: list[Act]) -> bool:
+    """Collect the acts; whether somewhere it says that it is open."""
+    act = getattr(dependant.call, "act", None)
+    if isinstance(act, Act):
+        acts.append(act)
+    inner = [_gather(one, acts) for one in dependant.dependencies]
+    return dependant.call is _open_to_all or any(inner)
+
+
+async def _is_within(request: Request, caller: Caller, act: Act) -> bool:
+    if caller.places is None or act in RIGHTS[Role.PERSON]:
+        return True
+    named = [*request.path_params.items(), *request.query_params.multi_items()]
+    asked = {value for name, value in named if name == "bank"}
+    asked |= {value.rpartition("-")[0] for name, value in named if name == "locker" and "-" in value}
+    asked |= {part for name, value in named if name == "banks" for part in value.split(",")}
+    asked.discard("")
+    return not asked or await auth_of(request).are_within(caller, asked)
+
+
+def device(request: Request) -> Device:
+    return device_of(request.headers, address_of(request))
+
+
+def address_of(request: Request) -> str | None:
+    return request.client.host if request.client is not None else None
+
+
+def home_of(caller: Caller) -> str:
+    """Where somebody lands who asked for no page in particular."""
+    return "/" if may(caller, Act.SEE) else HOME_OF_PEOPLE
 
 
 def set_cookie(request: Request, response: Response, token: str) -> None:
@@ -122,7 +181,14 @@ async def _not_signed_in(request: Request, _error: Exception) -> Response:
     return _problem(401, "Not signed in", detail, {"WWW-Authenticate": "Bearer"})
 
 
-async def _refused(_request: Request, error: Exception) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
+    if isinstance(error, NotAllowed):
+        if request.method == "GET" and request.url.path == "/" and home_of(error.caller) != "/":
+            return RedirectResponse(home_of(error.caller), status_code=303)
+        actor, why = error.caller.actor, error.act.value
+    else:
+        actor, why = "op:nobody", "origin"
+    await auth_of(request).note_refusal(actor, why, f"{request.method} {request.url.path}")
     return _problem(403, "Not allowed", str(error), {})
 
 

@@ -14,7 +14,17 @@ from fastapi.responses import RedirectResponse, Response
 
 from cubbyhole.server.auth import owner_link
 from cubbyhole.server.auth.access import Auth, SignedIn, SignInRefused
-from cubbyhole.server.auth.dependencies import COOKIE, caller_of, check_origin, drop_cookie, safe_path, set_cookie
+from cubbyhole.server.auth.dependencies import (
+    COOKIE,
+    address_of,
+    caller_of,
+    check_origin,
+    device,
+    drop_cookie,
+    open_to_all,
+    safe_path,
+    set_cookie,
+)
 from cubbyhole.server.auth.passwords import WeakPassword
 from cubbyhole.server.auth.waits import MustWait
 
@@ -30,7 +40,7 @@ _GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Ro
 def make_router(auth: Auth, render: Render) -> APIRouter:
     """The routes; ``render`` draws `owner.html` (token, problem), `sign_in.html` (next, account, problem, any_password)
     and `error.html` (title, detail, status)."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, dependencies=[open_to_all])
 
     def page(request: Request, code: int, template: str, /, **shown: Any) -> Response:
         response = render(template, request, code, shown)
@@ -63,7 +73,7 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         check_origin(request)
         form = await read_form(request)
         try:
-            signed_in = await auth.spend_link(token, form.get("password"))
+            signed_in = await auth.spend_link(token, form.get("password"), device(request))
         except WeakPassword as weak:
             return page(request, 422, "owner.html", token=token, problem=str(weak))
         except owner_link.LinkSpent:
@@ -82,9 +92,8 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         check_origin(request)
         form = await read_form(request)
         to, account = safe_path(form.get("next")), form.get("account", "")[:200]
-        address = request.client.host if request.client is not None else None
         try:
-            signed_in = await auth.sign_in(account, form.get("password", ""), address)
+            signed_in = await auth.sign_in(account, form.get("password", ""), address_of(request), device(request))
         except SignInRefused as refused:
             return await sign_in_page(request, 401, to=to, account=account, problem=str(refused))
         except MustWait as wait:

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from cubbyhole.server.auth.callers import Reader
+from cubbyhole.server.auth.places import banks_within
 from cubbyhole.server.banks.queries import AssignmentView, BankQueries
 from cubbyhole.server.banks.views import BankView, EventView, LockerView
 from cubbyhole.server.persistence.unit import Store
@@ -31,11 +32,12 @@ def make_router(store: Store, queries: BankQueries) -> APIRouter:
 
     @router.get("/banks")
     def list_banks(
-        _caller: Reader, after: Annotated[str, Query(max_length=24)] = "", limit: Limit = 100
+        caller: Reader, after: Annotated[str, Query(max_length=24)] = "", limit: Limit = 100
     ) -> Page[BankView]:
         """Every bank with all its lockers, by id."""
         with store.read() as connection:
-            headers = [header["id"] for header in queries.headers(connection) if header["id"] > after]
+            within = banks_within(connection, caller)
+            headers = [header["id"] for header in queries.headers(connection, within) if header["id"] > after]
             items = queries.banks(connection, headers[:limit])
         return Page(items=items, next=items[-1]["id"] if len(headers) > limit else None)
 
@@ -50,13 +52,13 @@ def make_router(store: Store, queries: BankQueries) -> APIRouter:
 
     @router.get("/lockers")
     def list_lockers(
-        _caller: Reader, bank: BankFilter = None,
+        caller: Reader, bank: BankFilter = None,
         state: Annotated[str | None, Query(max_length=12)] = None,
         after: Annotated[str, Query(max_length=32)] = "", limit: Limit = 100,
     ) -> Page[LockerView]:  # fmt: skip
         """Lockers by id, of one bank or all."""
         with store.read() as connection:
-            found = queries.lockers(connection, None if bank is None else [bank])
+            found = queries.lockers(connection, banks_within(connection, caller) if bank is None else [bank])
         items = [view for views in found.values() for view in views if view["id"] > after]
         if state is not None:
             items = [view for view in items if view["state"] == state]
@@ -75,28 +77,30 @@ def make_router(store: Store, queries: BankQueries) -> APIRouter:
 
     @router.get("/assignments")
     def list_assignments(
-        _caller: Reader, bank: BankFilter = None,
+        caller: Reader, bank: BankFilter = None,
         person: Annotated[str | None, Query(max_length=24)] = None,
         ended: Annotated[bool, Query(description="Also those that are over.")] = False,
         after: Annotated[str, Query(max_length=24)] = "", limit: Limit = 100,
     ) -> Page[AssignmentView]:  # fmt: skip
         """Who has what and since when."""
         with store.read() as connection:
+            only = banks_within(connection, caller) if bank is None else [bank]
             items = queries.assignments(
-                connection, after=after, limit=limit, only=None if bank is None else [bank], person=person, ended=ended
+                connection, after=after, limit=limit, only=only, person=person, ended=ended
             )
         return Page(items=items, next=items[-1]["id"] if len(items) == limit else None)
 
     @router.get("/events")
     def list_events(
-        _caller: Reader, bank: BankFilter = None,
+        caller: Reader, bank: BankFilter = None,
         after: Annotated[int, Query(ge=0, description="Feed ordinal; 0 begins at the first event.")] = 0,
         limit: Limit = 100,
     ) -> Page[EventView]:  # fmt: skip
         """The feed of all banks' events in the order in which the server committed them. ``next`` is always given: ask
         again with it for what came since."""
         with store.read() as connection:
-            items = queries.events(connection, after=after, limit=limit, only=None if bank is None else [bank])
+            only = banks_within(connection, caller) if bank is None else [bank]
+            items = queries.events(connection, after=after, limit=limit, only=only)
         return Page(items=items, next=str(items[-1]["id"] if items else after))
 
     return router

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Header, Path, Response
 from pydantic import BaseModel, Field
 
-from cubbyhole.server.auth.callers import Operator
+from cubbyhole.server.auth.callers import Assigner, Operator
 from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.banks.wording import words_for_reason
 from cubbyhole.server.commands.actions import Actions
@@ -86,7 +86,7 @@ def make_router(actions: Actions) -> APIRouter:
 
     @router.post("/{locker}/assign")
     async def assign(
-        caller: Operator, locker: LockerId, body: Assigning, response: Response, key: Key = None
+        caller: Assigner, locker: LockerId, body: Assigning, response: Response, key: Key = None
     ) -> CommandView:
         """Give a free locker to somebody."""
         result = await actions.assign(

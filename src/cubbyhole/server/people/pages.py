@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 
-from cubbyhole.server.auth.callers import Reader
+from cubbyhole.server.auth.callers import PeopleReader
+from cubbyhole.server.auth.places import banks_within
 from cubbyhole.server.people.roster import roster
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.web.rendering import Pages
@@ -17,9 +18,9 @@ def make_router(store: Store, pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     @router.get("/people")
-    def people(request: Request, caller: Reader, query: Annotated[str, Query(max_length=100)] = "") -> Response:
+    def people(request: Request, caller: PeopleReader, query: Annotated[str, Query(max_length=100)] = "") -> Response:
         with store.read() as connection:
-            found, total = roster(connection, query)
+            found, total = roster(connection, query, banks_within(connection, caller))
             return pages.page(
                 "people.html", request, connection, caller, nav="people", people=found, query=query, total=total
             )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TypedDict
 
 from sqlalchemy import Connection, func, or_, select
@@ -27,8 +28,11 @@ class PersonView(TypedDict):
     active: bool
 
 
-def roster(connection: Connection, query: str) -> tuple[list[PersonView], int]:
-    """The first `SHOWN_MOST` people whose name or e-mail has ``query`` in it, by name, and how many there are."""
+def roster(
+    connection: Connection, query: str, banks: Sequence[str] | None = None
+) -> tuple[list[PersonView], int]:
+    """The first `SHOWN_MOST` people whose name or e-mail has ``query`` in it, by name, and how many there are. Their
+    lockers only at ``banks``, where these are given."""
     wanted = select(people)
     text = query.strip()
     if text:
@@ -47,7 +51,10 @@ def roster(connection: Connection, query: str) -> tuple[list[PersonView], int]:
         PersonView(
             person=row["person"], name=row["name"], initials=initials_of(row["name"]), email=row["email"],
             groups=sorted(groups.get(row["person"], ())), badges=badges.get(row["person"], 0),
-            lockers=lockers.get(row["person"], []), active=row["active"],
+            lockers=[
+                locker for locker in lockers.get(row["person"], [])
+                if banks is None or locker.rpartition("-")[0] in banks
+            ], active=row["active"],
         )
         for row in rows
     ], total  # fmt: skip

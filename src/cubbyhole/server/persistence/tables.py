@@ -295,6 +295,17 @@ accounts = Table(
     Column("role", String(16), nullable=False),
     Column("password_hash", String(200), nullable=False),
     Column("made_ms", BigInteger, nullable=False),
+    Column("person", String(24), unique=True),  # who it is in the directory; NULL: somebody who is not in it
+    Column("language", String(8)),  # of an account without a person; NULL: as the browser asks
+    Column("role_address", String(254)),  # where a person with a role had their mail when it was given
+)  # fmt: skip
+
+# Where a role holds; an empty area is the whole site.
+account_places = Table(
+    "account_places", metadata,
+    Column("account", String(80), ForeignKey("accounts.account"), primary_key=True),
+    Column("site", String(80), primary_key=True),
+    Column("area", String(120), primary_key=True),
 )  # fmt: skip
 
 sessions = Table(
@@ -304,6 +315,41 @@ sessions = Table(
     Column("made_ms", BigInteger, nullable=False),
     Column("seen_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
+    Column("way", String(12), nullable=False),  # link, code, passkey, password
+    Column("proved_ms", BigInteger, nullable=False),  # when they last showed who they are
+    Column("device", String(60), nullable=False),  # browser and system
+    Column("network", String(8), nullable=False),  # IPv4, IPv6: no more is kept of an address
+)  # fmt: skip
+
+# A code that was sent, one for each browser that asked. An address that nobody has makes a row without a hash.
+sign_in_codes = Table(
+    "sign_in_codes", metadata,
+    Column("browser", String(64), primary_key=True),
+    Column("address", String(254), nullable=False),
+    Column("code_hash", String(64)),
+    Column("tries", Integer, nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False, index=True),
+)  # fmt: skip
+
+passkeys = Table(
+    "passkeys", metadata,
+    Column("credential", String(64), primary_key=True),  # SHA-256 of its id, which may be long
+    Column("account", String(80), ForeignKey("accounts.account"), nullable=False, index=True),
+    Column("id", LargeBinary, nullable=False),
+    Column("name", String(60), nullable=False),
+    Column("public_key", LargeBinary, nullable=False),
+    Column("sign_count", BigInteger, nullable=False),
+    Column("transports", String(80), nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("used_ms", BigInteger),
+)  # fmt: skip
+
+passkey_challenges = Table(
+    "passkey_challenges", metadata,
+    Column("challenge", String(64), primary_key=True),  # its hash
+    Column("bound", String(64), nullable=False),  # to this browser, or this session
+    Column("expires_ms", BigInteger, nullable=False, index=True),
 )  # fmt: skip
 
 owner_links = Table(

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query, Response
+from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field
 
 from cubbyhole.domain.opening import Window
 from cubbyhole.domain.rules import Rule, ScopeKind
 from cubbyhole.domain.vocabulary import Contents, Mode, Occupancy, Purpose
-from cubbyhole.server.auth.callers import Reader
-from cubbyhole.server.auth.dependencies import needs
-from cubbyhole.server.auth.roles import Act, Caller
+from cubbyhole.server.auth.callers import RuleMaker, RulesReader
 from cubbyhole.server.banks.api import Page
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.rules.commands import RuleChanged, RuleError, remove, save
@@ -27,7 +25,6 @@ from cubbyhole.server.rules.queries import (
 )
 from cubbyhole.server.web.problems import Problem
 
-RuleMaker = Annotated[Caller, Depends(needs(Act.MANAGE))]
 RuleId = Annotated[str, Path(max_length=64, description="Like visitors-2.")]
 Version = Annotated[
     int | None,
@@ -139,14 +136,14 @@ def make_router(store: Store) -> APIRouter:
     router = APIRouter(prefix="/api/v1/rules", tags=["rules"])
 
     @router.get("")
-    def list_rules(_caller: Reader) -> Page[RuleView]:
+    def list_rules(_caller: RulesReader) -> Page[RuleView]:
         """All rules, by id."""
         with store.read() as connection:
             return Page(items=[_view(kept) for kept in kept_rules(connection)], next=None)
 
     @router.get("/effective")
     def what_holds(
-        _caller: Reader, locker: Annotated[str, Query(max_length=32)], person: Annotated[str, Query(max_length=24)]
+        _caller: RulesReader, locker: Annotated[str, Query(max_length=32)], person: Annotated[str, Query(max_length=24)]
     ) -> EffectiveView:
         """What holds for this person at this locker, and which rule says so."""
         bank, _, number = locker.rpartition("-")
@@ -174,7 +171,7 @@ def make_router(store: Store) -> APIRouter:
         return _tried(tried)
 
     @router.get("/{rule}")
-    def get_rule(_caller: Reader, rule: RuleId) -> RuleView:
+    def get_rule(_caller: RulesReader, rule: RuleId) -> RuleView:
         """One rule."""
         with store.read() as connection:
             kept = kept_rule(connection, rule)
