@@ -1,4 +1,4 @@
-"""A bank's journal in the hand of which lines can be lost: what it can send afterwards, and what it signs about it."""
+"""A bank's journal in the hand of which lines can be lost, and a server's ingest for it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,25 @@ from dataclasses import dataclass, field
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy import RowMapping, select
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, now_of
 from cubbyhole.domain.chain import genesis, head_text, link
 from cubbyhole.domain.moment import Moment
 from cubbyhole.protocol import messages as m
+from cubbyhole.protocol.enrolment import parse_code
+from cubbyhole.protocol.export import ReceiptRecord, Record, decode_record, encode_record
 from cubbyhole.protocol.journal import decode_line, encode_line, encode_state, fold_line
 from cubbyhole.protocol.signing import public_text, sign
+from cubbyhole.protocol.verify import Verdict, verify
+from cubbyhole.server.audit.export import export_journal
+from cubbyhole.server.banks.controllers import create_code, enrol
+from cubbyhole.server.banks.ingest import Change, Ingest
 from cubbyhole.server.banks.receive import Known
+from cubbyhole.server.keys import SealingKey
+from cubbyhole.server.persistence import tables as t
+from cubbyhole.server.persistence.unit import Store
 
 CONFIGURED = ev.BankConfigured(
     label="Lobby", area="Ground floor", site="Kestrel House", columns=("M M M M", "L L+ S S"), reader="door",
@@ -97,6 +107,53 @@ class LosingJournal:
         for raw in self.lines[:upto]:
             fold_line(state, decode_line(raw))
         return state
+
+
+class Desk:
+    """The server's ingest for one bank, whose controller it has enrolled."""
+
+    def __init__(self, store: Store, sealing: SealingKey) -> None:
+        self.store, self.receipt_key = store, Ed25519PrivateKey.generate()
+        self.changes: list[Change] = []
+        self.journal = LosingJournal()
+        with store.write() as work:
+            code = parse_code(create_code(work, b"f" * 16, ("A",), "op:test"))
+            self.journal.controller, _ = enrol(
+                work, sealing, code_id=code.code_id, secret=code.secret, nkey="UA",
+                journal_key=public_text(self.journal.key), bank_ids=("A",),
+            )  # fmt: skip
+        self.journal.begin()
+
+    def take(self, batch: m.Events) -> m.EventsReply:
+        return Ingest(self.store, self.receipt_key, self.changes.append).receive("A", batch)
+
+    def row(self) -> RowMapping:
+        with self.store.read() as connection:
+            return connection.execute(select(t.banks)).mappings().one()
+
+    def alarms(self) -> list[str]:
+        with self.store.read() as connection:
+            return list(connection.execute(select(t.alarms.c.kind).order_by(t.alarms.c.id)).scalars())
+
+    def gaps(self) -> list[tuple[int, int]]:
+        with self.store.read() as connection:
+            return [(a, b) for a, b in connection.execute(select(t.gaps.c.first, t.gaps.c.last))]
+
+    def lines(self) -> list[int]:
+        with self.store.read() as connection:
+            return seqs(list(connection.execute(select(t.events.c.line).order_by(t.events.c.ordinal)).scalars()))
+
+    def open_assignments(self) -> list[tuple[str, str]]:
+        with self.store.read() as connection:
+            query = select(t.assignments.c.assignment, t.assignments.c.locker).where(t.assignments.c.ended_ms.is_(None))
+            return [(a, b) for a, b in connection.execute(query.order_by(t.assignments.c.assignment))]
+
+    def export(self) -> list[Record]:
+        with self.store.read() as connection:
+            return [decode_record(raw) for raw in export_journal(connection, self.receipt_key, "A", 1)]
+
+    def verdict(self, records: Sequence[Record], kept: list[ReceiptRecord] | None = None) -> Verdict:
+        return verify([encode_record(r) for r in records], self.receipt_key.public_key(), kept or [])
 
 
 def seqs(lines: Sequence[bytes]) -> list[int]:

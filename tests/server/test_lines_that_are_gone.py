@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import msgspec
 import pytest
@@ -14,22 +14,14 @@ from sqlalchemy import RowMapping, Table, select, update
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.vocabulary import Cause, Door, Mode, Outcome, Way
 from cubbyhole.protocol import messages as m
-from cubbyhole.protocol.enrolment import parse_code
 from cubbyhole.protocol.export import (
     GapRecord,
     HeadRecord,
     LineRecord,
-    ReceiptRecord,
     Record,
-    decode_record,
-    encode_record,
 )
 from cubbyhole.protocol.journal import decode_line, decode_state, encode_state
-from cubbyhole.protocol.signing import public_text
-from cubbyhole.protocol.verify import Verdict, verify
-from cubbyhole.server.audit.export import export_journal, receipts
-from cubbyhole.server.banks.controllers import create_code, enrol
-from cubbyhole.server.banks.ingest import Change, Ingest
+from cubbyhole.server.audit.export import receipts
 from cubbyhole.server.banks.picture import locker_row
 from cubbyhole.server.banks.receive import Accepted, Gap, Suspect, judge
 from cubbyhole.server.banks.refold import refold_stale
@@ -37,7 +29,7 @@ from cubbyhole.server.commands.standing import Order, issue
 from cubbyhole.server.keys import SealingKey
 from cubbyhole.server.persistence import tables as t
 from cubbyhole.server.persistence.unit import Store
-from tests.server.losing import LosingJournal, seqs
+from tests.server.losing import Desk, LosingJournal, seqs
 
 ADA, BEN = "p_00000000000000aa", "p_00000000000000bb"
 SEEN = ev.DoorSeen(locker="01", door=Door.CLOSED)
@@ -59,53 +51,6 @@ def taken_from(person: str, locker: str, name: str) -> ev.Event:
         assignment=name, locker=locker, person=person, cause=Cause.RELEASED, ended_ms=1, former_may_open=False,
         check=None,
     )  # fmt: skip
-
-
-class Desk:
-    """The server's ingest for one bank, whose controller it has enrolled."""
-
-    def __init__(self, store: Store, sealing: SealingKey) -> None:
-        self.store, self.receipt_key = store, Ed25519PrivateKey.generate()
-        self.changes: list[Change] = []
-        self.journal = LosingJournal()
-        with store.write() as work:
-            code = parse_code(create_code(work, b"f" * 16, ("A",), "op:test"))
-            self.journal.controller, _ = enrol(
-                work, sealing, code_id=code.code_id, secret=code.secret, nkey="UA",
-                journal_key=public_text(self.journal.key), bank_ids=("A",),
-            )  # fmt: skip
-        self.journal.begin()
-
-    def take(self, batch: m.Events) -> m.EventsReply:
-        return Ingest(self.store, self.receipt_key, self.changes.append).receive("A", batch)
-
-    def row(self) -> RowMapping:
-        with self.store.read() as connection:
-            return connection.execute(select(t.banks)).mappings().one()
-
-    def alarms(self) -> list[str]:
-        with self.store.read() as connection:
-            return list(connection.execute(select(t.alarms.c.kind).order_by(t.alarms.c.id)).scalars())
-
-    def gaps(self) -> list[tuple[int, int]]:
-        with self.store.read() as connection:
-            return [(a, b) for a, b in connection.execute(select(t.gaps.c.first, t.gaps.c.last))]
-
-    def lines(self) -> list[int]:
-        with self.store.read() as connection:
-            return seqs(list(connection.execute(select(t.events.c.line).order_by(t.events.c.ordinal)).scalars()))
-
-    def open_assignments(self) -> list[tuple[str, str]]:
-        with self.store.read() as connection:
-            query = select(t.assignments.c.assignment, t.assignments.c.locker).where(t.assignments.c.ended_ms.is_(None))
-            return [(a, b) for a, b in connection.execute(query.order_by(t.assignments.c.assignment))]
-
-    def export(self) -> list[Record]:
-        with self.store.read() as connection:
-            return [decode_record(raw) for raw in export_journal(connection, self.receipt_key, "A", 1)]
-
-    def verdict(self, records: Sequence[Record], kept: list[ReceiptRecord] | None = None) -> Verdict:
-        return verify([encode_record(r) for r in records], self.receipt_key.public_key(), kept or [])
 
 
 @pytest.fixture

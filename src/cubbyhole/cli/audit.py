@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, NoReturn
 
@@ -20,6 +21,7 @@ from cubbyhole.protocol.verify import Verdict
 from cubbyhole.protocol.verify import verify as verify_lines
 
 if TYPE_CHECKING:
+    from cubbyhole.server.audit.evidence import Compared
     from cubbyhole.server.persistence.unit import Store
     from cubbyhole.server.settings import ServerSettings
 
@@ -91,6 +93,58 @@ def receipts(
             f"{count} receipts of bank {bank} are in {out}. Keep them where this server's operator cannot change them."
         )
         _say(as_json, {"bank": bank, "file": str(out), "receipts": count}, text)
+
+
+@audit.command("import")
+def import_(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A dead controller's bank-*.db, or an exported journal.")
+    ],
+    home: Home = None,
+    database_url: Database = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a journal that was found as evidence, and say how it compares with what the server has.
+
+    It has no effect on any locker, assignment or page; `export` gives it to auditors, marked as evidence.
+    """
+    from cubbyhole.server.audit.evidence import import_evidence
+    from cubbyhole.server.audit.found import NoEvidence
+
+    settings = _settings(home, database_url)
+    authority = _receipt_key(settings.keys).public_key()
+    with _store(settings) as store:
+        try:
+            with store.write() as work:
+                imported = import_evidence(work, file, authority, _actor())
+        except NoEvidence as error:
+            _fail(f"{error}. Nothing was imported")
+    if as_json:
+        typer.echo(json.dumps({"file": str(file), **asdict(imported)}))
+        return
+    typer.echo(f"{file} is of bank {imported.bank} (SHA-256 {imported.file_sha256}).")
+    for epoch in imported.epochs:
+        typer.echo("\n".join(_compared(epoch)))
+    typer.echo("Nothing else was changed.")
+
+
+def _compared(epoch: Compared) -> Iterator[str]:
+    yield f"Epoch {epoch.epoch} of controller {epoch.controller}:"
+    if not epoch.is_known:
+        yield "  The server has no line of this journal."
+    for title, ranges in (
+        ("The server has exactly these lines", epoch.same),
+        ("Behind the last line that the server has", epoch.beyond),
+        ("Lines that the server lacks", epoch.missing),
+        ("CONTRADICTION: the server has other lines, signed too", epoch.contradictions),
+        ("Damaged in the file, or without a signature: not taken", epoch.damaged),
+    ):
+        if ranges:
+            yield f"  {title}: {', '.join(str(a) if a == b else f'{a} to {b}' for a, b in ranges)}."
+    if epoch.kept:
+        yield f"  {epoch.kept} lines are kept as evidence now."
+    if epoch.kept_before:
+        yield f"  {epoch.kept_before} lines were kept as evidence before."
 
 
 @audit.command()

@@ -2,7 +2,7 @@
 
 The first record is the manifest. Journal lines travel as text inside their record, so that the very bytes that were
 hashed survive any JSON tool. Records of one epoch stand in the order of its sequence; a head or receipt may stand
-anywhere, a gap before the first line behind it.
+anywhere, a gap before the first line behind it. Evidence stands behind the journal, which it is no part of.
 """
 
 from __future__ import annotations
@@ -85,6 +85,34 @@ class ReceiptRecord(msgspec.Struct, tag="receipt", tag_field="record", kw_only=T
     signature: str
 
 
+class EvidenceRecord(msgspec.Struct, tag="evidence", tag_field="record", kw_only=True):
+    """Lines from a journal file that was found later; its lines follow as `EvidenceLineRecord`. They had no effect.
+
+    ``head`` is the controller's signature over the last of them, ``signature`` the server's that it enrolled that
+    controller with this key, and that ``by`` imported the file at ``imported_ms``.
+    """
+
+    bank: str
+    epoch: str
+    first: int
+    last: int
+    before: str
+    hash: str
+    head: str
+    controller: str
+    journal_key: str
+    file_sha256: str
+    imported_ms: int
+    by: str
+    signature: str
+
+
+class EvidenceLineRecord(msgspec.Struct, tag="evidence-line", tag_field="record", kw_only=True):
+    """The next line of the evidence before it, exact text."""
+
+    text: str
+
+
 class IdentityRecord(msgspec.Struct, tag="identity", tag_field="record", kw_only=True):
     """Who a pseudonym is: checked against the commitment in `person.bound`. ``salt`` is base64."""
 
@@ -93,7 +121,17 @@ class IdentityRecord(msgspec.Struct, tag="identity", tag_field="record", kw_only
     identity: str
 
 
-Record = Manifest | KeyRecord | LineRecord | GapRecord | HeadRecord | ReceiptRecord | IdentityRecord
+Record = (
+    Manifest
+    | KeyRecord
+    | LineRecord
+    | GapRecord
+    | HeadRecord
+    | ReceiptRecord
+    | EvidenceRecord
+    | EvidenceLineRecord
+    | IdentityRecord
+)
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Record] = msgspec.json.Decoder(Record)
@@ -112,6 +150,16 @@ def key_text(record: KeyRecord) -> bytes:
         parts += [e.code, str(e.code_ms), str(e.enrolled_ms), e.by]
     version = b"cubbyhole-key-v1" if e is None else b"cubbyhole-key-v2"
     return b"\0".join((version, *(part.encode() for part in parts)))
+
+
+def evidence_text(record: EvidenceRecord) -> bytes:
+    """What the server signs about imported evidence."""
+    numbers = (str(record.first), str(record.last), str(record.imported_ms))
+    parts = (
+        record.bank, record.epoch, *numbers, record.before, record.hash, record.controller, record.journal_key,
+        record.file_sha256, record.by,
+    )  # fmt: skip
+    return b"\0".join((b"cubbyhole-evidence-v1", *(part.encode() for part in parts)))
 
 
 def encode_record(record: Record) -> bytes:

@@ -9,17 +9,17 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.chain import genesis, head_text, link, receipt_text
 from cubbyhole.protocol.digest import commitment
+from cubbyhole.protocol.evidence import Evidence, FalseEvidence, begin
 from cubbyhole.protocol.export import (
     READS_VERSIONS,
-    Endorsement,
+    EvidenceLineRecord,
+    EvidenceRecord,
     GapRecord,
     HeadRecord,
     IdentityRecord,
@@ -34,64 +34,9 @@ from cubbyhole.protocol.export import (
 from cubbyhole.protocol.gap import FalseGap, ProvenGap, prove
 from cubbyhole.protocol.journal import LineError, decode_line
 from cubbyhole.protocol.signing import UnusableKey, is_signed, parse_public
-
-
-def _when(at_ms: int) -> str:
-    try:
-        return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
-    except (ValueError, OverflowError, OSError):
-        return f"{at_ms} ms"
-
-
-class Wrong(Exception):
-    """The first thing that is wrong: ``line`` is the line number in the file (0: no single line)."""
-
-    def __init__(self, line: int, why: str) -> None:
-        super().__init__(why)
-        self.line, self.why = line, why
-
-
-@dataclass(slots=True)
-class Epoch:
-    """One epoch as the file shows it. ``gone``: ranges that are not in it, as the controller itself has signed, with
-    the line that says so."""
-
-    epoch: str
-    first_file_line: int
-    journal_key: str
-    previous_epoch: str | None
-    previous_seq: int
-    previous_hash: str | None
-    last: int = 0
-    signed: int = 0
-    receipted: int = 0
-    endorsed: Endorsement | None = None
-    gone: list[tuple[int, int, int]] = field(default_factory=list)
-    hashes: dict[int, bytes] = field(default_factory=dict)  # by line; 0: what stands before line 1
-
-    def is_gone(self, seq: int) -> bool:
-        """Whether the line is gone and so is its hash: of the last line of a range the hash is known."""
-        return any(first <= seq < last for first, last, _ in self.gone)
-
-    def ranges(self) -> str:
-        """The lines that are there, in words."""
-        starts = [1, *(last + 1 for _, last, _ in self.gone)]
-        ends = [*(first - 1 for first, _, _ in self.gone), self.last]
-        return " and ".join(f"{start} to {end}" for start, end in zip(starts, ends, strict=True) if start <= end)
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What came of it. ``ok`` False: ``line`` and ``why`` name the first wrong line."""
-
-    ok: bool
-    bank: str
-    line: int = 0
-    why: str = ""
-    lines: int = 0
-    epochs: list[Epoch] = field(default_factory=list)
-    proved: list[str] = field(default_factory=list)
-    not_proved: list[str] = field(default_factory=list)
+from cubbyhole.protocol.verdict import Epoch as Epoch
+from cubbyhole.protocol.verdict import Verdict as Verdict
+from cubbyhole.protocol.verdict import Wrong, when
 
 
 def verify(lines: Iterable[bytes], authority: Ed25519PublicKey, receipts: Iterable[ReceiptRecord] = ()) -> Verdict:
@@ -121,6 +66,7 @@ class _Check:
         self._file_lines: dict[tuple[str, int], int] = {}
         self._gaps: dict[tuple[str, int], tuple[int, GapRecord]] = {}  # by epoch and first line
         self._had: list[tuple[str, int]] = []  # receipts for lines that are gone
+        self._evidence: list[Evidence] = []
         self._promised: list[tuple[int, str, ProvenGap]] = []
 
     def take(self, number: int, raw: bytes) -> None:
@@ -152,8 +98,22 @@ class _Check:
             case ReceiptRecord():
                 if not self._is_ours(record):
                     raise Wrong(number, f"a receipt for line {record.seq} is not signed by the given public key")
+            case EvidenceRecord() | EvidenceLineRecord():
+                self._found(number, record)
             case IdentityRecord():
                 self._identities.append((number, record))
+
+    def _found(self, number: int, record: EvidenceRecord | EvidenceLineRecord) -> None:
+        open_ = self._evidence[-1] if self._evidence else None
+        try:
+            if isinstance(record, EvidenceLineRecord):
+                if open_ is None:
+                    raise FalseEvidence("a line of evidence before any evidence")
+                open_.take(record.text)
+            else:
+                self._evidence.append(begin(record, self.bank, self.authority))
+        except FalseEvidence as error:
+            raise Wrong(number, str(error)) from None
 
     def _line(self, number: int, text: str) -> None:
         raw = text.encode()
@@ -231,6 +191,9 @@ class _Check:
         self._check_heads()
         self._check_epochs()
         self._check_receipts()
+        for found in self._evidence:
+            if not found.is_whole:
+                raise Wrong(0, f"the evidence ends before line {found.record.last} of epoch {found.record.epoch}")
         for number, identity in self._identities:
             self._check_identity(number, identity)
 
@@ -343,6 +306,18 @@ class _Check:
             return False
         return is_signed(self.authority, text, receipt.signature)
 
+    def _beside(self, found: Evidence) -> tuple[str, bool]:
+        """What evidence says beside the journal, and whether it contradicts it."""
+        e, epoch = found.record, self.epochs.get(found.record.epoch)
+        lines = f"lines {e.first} to {e.last}" if e.last > e.first else f"line {e.first}"
+        text = f"evidence without effect: {lines} of epoch {e.epoch}, signed by controller {e.controller},"
+        text += f" from a file that {e.by} imported on {when(e.imported_ms)}"
+        known = epoch.hashes if epoch is not None else {}
+        other = [seq for seq, line_hash in found.hashes.items() if known.get(seq, line_hash) != line_hash]
+        if not other:
+            return text, False
+        return f"{text}; the journal has another line {other[0]}: the controller signed two different histories", True
+
     def verdict(self) -> Verdict:
         gone = any(epoch.gone for epoch in self.epochs.values())
         whole = "complete but for what is named as gone" if gone else "complete between themselves"
@@ -363,7 +338,7 @@ class _Check:
             else:
                 proved.append(
                     f"epoch {epoch.epoch}: as the server signed it, its key was endorsed by {e.by}, who made the"
-                    f" one-time code {e.code} on {_when(e.code_ms)}; the controller spent it on {_when(e.enrolled_ms)}"
+                    f" one-time code {e.code} on {when(e.code_ms)}; the controller spent it on {when(e.enrolled_ms)}"
                 )
             if epoch.receipted:
                 proved.append(f"epoch {epoch.epoch}: kept receipts show that it reached line {epoch.receipted}")
@@ -371,6 +346,9 @@ class _Check:
                 missing.append(
                     f"epoch {epoch.epoch}: intact to line {epoch.last}; nothing shows that {epoch.last} is the last"
                 )
+        for found in self._evidence:
+            text, contradicts = self._beside(found)
+            (missing if contradicts else proved).append(text)
         if not self.kept:
             missing.append(
                 "no receipts were given: a whole epoch at the end could have been left out, "

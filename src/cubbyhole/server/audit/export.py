@@ -15,6 +15,8 @@ from cubbyhole.protocol.digest import commitment
 from cubbyhole.protocol.export import (
     EXPORT_VERSION,
     Endorsement,
+    EvidenceLineRecord,
+    EvidenceRecord,
     GapRecord,
     HeadRecord,
     IdentityRecord,
@@ -23,13 +25,23 @@ from cubbyhole.protocol.export import (
     Manifest,
     ReceiptRecord,
     encode_record,
+    evidence_text,
     key_text,
 )
 from cubbyhole.protocol.journal import LineError, decode_line
 from cubbyhole.protocol.messages import GapProof
 from cubbyhole.protocol.signing import public_text, sign
 from cubbyhole.server.directory.rows import identity_of, people_by_name
-from cubbyhole.server.persistence.tables import banks, enrolments, epochs, events, gaps, heads
+from cubbyhole.server.persistence.tables import (
+    banks,
+    enrolments,
+    epochs,
+    events,
+    evidence,
+    evidence_lines,
+    gaps,
+    heads,
+)
 
 LINES_AT_ONCE = 1000
 
@@ -83,6 +95,7 @@ def _records(
         for row in _heads(connection, bank, epoch.epoch):
             yield encode_record(HeadRecord(epoch=epoch.epoch, seq=row.seq, hash=row.hash, signature=row.signature))
             yield encode_record(_receipt(bank, epoch.epoch, row))
+    yield from map(encode_record, _evidence(connection, key, bank))
     if identities:
         yield from _identities(connection, bound)
 
@@ -156,6 +169,33 @@ def _gaps(connection: Connection, bank: str, epoch: str) -> Iterator[GapRecord]:
             epoch=epoch, first=row["first"], last=row["last"], seq=row["seq"], before=proof.before,
             lines=[bytes(part).decode() for part in proof.lines], hash=proof.head.hash, signature=proof.head.signature,
         )  # fmt: skip
+
+
+def _evidence(
+    connection: Connection, key: Ed25519PrivateKey, bank: str
+) -> Iterator[EvidenceRecord | EvidenceLineRecord]:
+    query = select(evidence).where(evidence.c.bank == bank).order_by(evidence.c.id)
+    for row in connection.execute(query).mappings().all():
+        record = EvidenceRecord(
+            bank=bank, epoch=row["epoch"], first=row["first"], last=row["last"], before=row["before"], hash=row["hash"],
+            head=row["signature"], controller=row["controller"], journal_key=row["journal_key"],
+            file_sha256=row["file_sha256"], imported_ms=row["imported_ms"], by=row["imported_by"], signature="",
+        )  # fmt: skip
+        record.signature = sign(key, evidence_text(record))
+        yield record
+        after, more = row["first"] - 1, True
+        while more:
+            part = (
+                select(evidence_lines.c.seq, evidence_lines.c.line)
+                .where(evidence_lines.c.evidence == row["id"], evidence_lines.c.seq > after)
+                .order_by(evidence_lines.c.seq)
+                .limit(LINES_AT_ONCE)
+            )
+            rows = connection.execute(part).all()
+            for seq, raw in rows:
+                after = seq
+                yield EvidenceLineRecord(text=bytes(raw).decode())
+            more = len(rows) == LINES_AT_ONCE
 
 
 def _heads(connection: Connection, bank: str, epoch: str) -> Iterator[Row[int, str, str, int, str]]:

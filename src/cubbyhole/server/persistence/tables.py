@@ -148,6 +148,34 @@ gaps = Table(
     Column("received_ms", BigInteger, nullable=False),
 )  # fmt: skip
 
+# Signed lines from a journal file that was found later and that this server does not have, or has otherwise. They are
+# evidence: nothing is ever folded from here.
+evidence = Table(
+    "evidence", metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("bank", String(24), nullable=False),
+    Column("epoch", String(32), nullable=False),
+    Column("first", BigInteger, nullable=False),
+    Column("last", BigInteger, nullable=False),
+    Column("before", String(64), nullable=False),  # hash before line ``first``
+    Column("hash", String(64), nullable=False),  # hash of line ``last``, which ``signature`` is for
+    Column("signature", String(100), nullable=False),
+    Column("controller", String(24), nullable=False),
+    Column("journal_key", String(64), nullable=False),
+    Column("file_name", String(120), nullable=False),
+    Column("file_sha256", String(64), nullable=False),
+    Column("imported_ms", BigInteger, nullable=False),
+    Column("imported_by", String(120), nullable=False),
+    UniqueConstraint("bank", "epoch", "first", "hash"),
+)  # fmt: skip
+
+evidence_lines = Table(
+    "evidence_lines", metadata,
+    Column("evidence", BigInteger, ForeignKey("evidence.id"), primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
+    Column("line", LargeBinary, nullable=False),
+)  # fmt: skip
+
 quarantined = Table(
     "quarantined", metadata,
     Column("id", _Serial, primary_key=True, autoincrement=True),
