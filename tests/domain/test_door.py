@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import LockerState
 from cubbyhole.domain.door import DOOR_TABLE, DoorFact, DoorNews, DoorState, step
-from cubbyhole.domain.vocabulary import Door, Lock, Mode, Occupancy, Outcome
+from cubbyhole.domain.vocabulary import Door, Lock, Mode, Occupancy, Outcome, Reason
 from cubbyhole.domain.watch import Limits, Reading, Watch
 from tests.domain.bank_in_hand import NOON_MS, BankInHand, types
 
@@ -53,10 +53,10 @@ def test_every_state_can_be_reached_and_left() -> None:
 class Bench:
     """One locker under watch; what is read is folded at once, as the controller does it."""
 
-    def __init__(self, *, lock: bool | None = True, occupied: bool | None = None) -> None:
+    def __init__(self, *, door: bool | None = False, lock: bool | None = True, occupied: bool | None = None) -> None:
         self.bank = BankInHand(seen=False)
         self.watch = Watch()
-        self.door, self.lock, self.occupied = False, lock, occupied
+        self.door, self.lock, self.occupied = door, lock, occupied
         self.mono_ms = 0
         self.polls(2)
 
@@ -158,6 +158,64 @@ def test_what_a_pulse_without_an_opening_means(
     assert bench.bank.state.open_grants() == []
 
 
+def test_a_latch_that_nobody_looked_at_while_its_pulse_lasted_is_not_called_jammed() -> None:
+    bench = Bench()
+    bench.release()
+    made = bench.polls(times=16, every_ms=400)  # many boards on a slow bus: it has fallen back before it is read
+    assert [e.outcome for e in made if isinstance(e, ev.UnlockSettled)] == [Outcome.NOT_OPENED]
+    assert bench.locker.alarm is None
+
+
+def test_a_sprung_door_that_stays_shut_is_jammed_even_if_nobody_looked_in_time() -> None:
+    bench = Bench()
+    bench.release()
+    made = bench.polls(times=16, every_ms=400, limits=Limits(springs=True))
+    assert [e.outcome for e in made if isinstance(e, ev.UnlockSettled)] == [Outcome.JAMMED]
+
+
+def test_a_reading_before_the_latch_can_have_moved_does_not_make_it_jammed() -> None:
+    bench = Bench()
+    bench.release()
+    bench.polls(times=2, every_ms=20)
+    made = bench.polls(times=16, every_ms=400)
+    assert [e.outcome for e in made if isinstance(e, ev.UnlockSettled)] == [Outcome.NOT_OPENED]
+
+
+def forced_before_its_pulse() -> tuple[Bench, str]:
+    """The key opened the door between the tap and the pulse, which therefore went to an open door."""
+    bench = Bench()
+    bench.bank.tap("ada", "01")
+    grant = bench.locker.grant
+    assert grant is not None
+    bench.door = True
+    assert types(bench.polls())[0] == "door.forced"
+    bench.watch.released(grant, bench.mono_ms, bench.mono_ms)
+    return bench, grant
+
+
+def test_a_pulse_to_an_open_door_ends_as_already_open_while_it_stands_open() -> None:
+    bench, grant = forced_before_its_pulse()
+    settled = [e for e in bench.polls(times=8, every_ms=1_000) if isinstance(e, ev.UnlockSettled)]
+    assert [(e.grant, e.outcome) for e in settled] == [(grant, Outcome.ALREADY_OPEN)]
+
+
+def test_a_door_that_is_pushed_shut_behind_its_pulse_may_be_opened_and_is_not_called_already_open() -> None:
+    bench, grant = forced_before_its_pulse()
+    bench.door = False
+    assert types(bench.polls()) == ["door.closed"]
+    bench.door = True
+    made = bench.polls()
+    assert types(made) == ["door.opened", "unlock.settled"]
+    assert isinstance(made[0], ev.DoorOpened) and made[0].grant == grant
+
+
+def test_a_door_that_is_pushed_shut_behind_its_pulse_and_left_is_not_opened() -> None:
+    bench, _ = forced_before_its_pulse()
+    bench.door = False
+    made = bench.polls(times=8, every_ms=1_000)
+    assert [e.outcome for e in made if isinstance(e, ev.UnlockSettled)] == [Outcome.NOT_OPENED]
+
+
 def test_a_latch_that_waits_to_be_pulled_is_not_forced_and_not_busy_for_ever() -> None:
     bench = Bench()
     grant = bench.release()
@@ -206,6 +264,21 @@ def test_a_sensor_that_is_not_there_stays_unknown() -> None:
     bench = Bench(lock=None, occupied=None)
     assert bench.polls(5) == []
     assert (bench.locker.lock, bench.locker.occupancy) == (Lock.UNKNOWN, Occupancy.UNKNOWN)
+
+
+def test_a_locker_without_a_door_contact_is_never_offered_and_opens_for_its_holder_unconfirmed() -> None:
+    bench = Bench(door=None)
+    assert bench.locker.not_offered() is Reason.DOOR_UNKNOWN
+    bench.bank.tap("ada", "01")
+    assert bench.locker.grant is None, "a stranger gets nothing"
+    bench.bank.fold(
+        ev.AssignmentStarted(assignment="a_1", locker="01", person="p_ada", mode=Mode.DAY, ends_ms=None, rule="default")
+    )
+    bench.release()
+    made = bench.polls(times=8, every_ms=1_000)
+    assert types(made) == ["unlock.settled"]
+    assert isinstance(made[0], ev.UnlockSettled) and made[0].outcome is Outcome.NOT_OPENED
+    assert bench.locker.door is Door.UNKNOWN
 
 
 def test_emptied_by_the_former_holder_the_locker_is_free_once_its_door_is_closed() -> None:

@@ -14,6 +14,10 @@ from cubbyhole.domain.door import DoorFact, DoorNews, DoorState, step
 from cubbyhole.domain.vocabulary import Door, Lock, Occupancy, Outcome
 
 EQUAL_POLLS = 2
+# When a latch that its pulse moves must be free: no bank's pulse is shorter than 200 ms, and the frame and the latch
+# take a moment. Only a look at that time can say that it did not move.
+FREE_FROM_MS = 60
+FREE_UNTIL_MS = 200
 _SENSOR_SETTLES = ("not_empty", "contents_unknown")  # checks that a closed door and an empty locker answer
 
 
@@ -67,6 +71,7 @@ class Watch:
     confirmed: bool = True
     opened_ms: int | None = None
     _free: bool = False  # the lock said so at least once since the frame
+    _stuck: bool = False  # the lock said that it was not free when it had to be
     _late: str | None = None  # a grant given up while the lock was still free: the door may be pulled yet
     _door: _Debounce = field(default_factory=_Debounce)
     _lock: _Debounce = field(default_factory=_Debounce)
@@ -75,13 +80,15 @@ class Watch:
     def released(self, grant: str, asked_ms: int, mono_ms: int, confirmed: bool = True) -> None:
         """An unlock frame for ``grant`` went out; ``asked_ms`` is when the person asked."""
         self.grant, self.asked_ms, self.released_ms, self.confirmed = grant, asked_ms, mono_ms, confirmed
-        self._free, self._late = False, None
+        self._free, self._stuck, self._late = False, False, None
         self.door, _ = step(self.door, DoorFact.RELEASED)
 
     def read(self, s: LockerState, reading: Reading, mono_ms: int) -> list[ev.Event]:
         """The events that one poll brings."""
         made: list[ev.Event] = []
         self._free = self._free or reading.lock_secured is False
+        if reading.lock_secured and FREE_FROM_MS <= mono_ms - self.released_ms <= FREE_UNTIL_MS:
+            self._stuck = True
         if self._occupied.take(reading.occupied):
             seen = Occupancy.OCCUPIED if self._occupied.settled else Occupancy.EMPTY
             if seen is not s.occupancy:
@@ -142,9 +149,10 @@ class Watch:
         self.door, _ = step(self.door, DoorFact.GIVEN_UP)
         if not self.confirmed:
             return Outcome.UNKNOWN  # the board never said that the frame arrived
-        # A latch that was seen free and caught again was not pulled; one that never moved is jammed.
-        jammed = not self._free if self._lock.settled is True else limits.springs
-        return Outcome.JAMMED if jammed else Outcome.NOT_OPENED
+        if self._lock.settled is True and self._free:
+            return Outcome.NOT_OPENED  # it was free and has caught again: nobody pulled
+        # Where nobody looked while the pulse lasted, only a door that should have sprung open says that it is jammed.
+        return Outcome.JAMMED if self._stuck or limits.springs else Outcome.NOT_OPENED
 
     def _moved(self, s: LockerState, is_open: bool, mono_ms: int) -> list[ev.Event]:
         self.door, news = step(self.door, DoorFact.OPENS if is_open else DoorFact.CLOSES)
@@ -162,6 +170,9 @@ class Watch:
                 self.grant = self._late = None
                 return made
             case DoorNews.CLOSED:
+                if self.grant is not None:
+                    # The pulse found it open: what it has released may be pulled yet, and that is no force.
+                    self.door, _ = step(self.door, DoorFact.RELEASED)
                 return [ev.DoorClosed(locker=s.number, open_ms=open_ms)]
             case DoorNews.FORCED:
                 made = [ev.DoorForced(locker=s.number)]
