@@ -28,6 +28,7 @@ SLOT_FOR_COMMAND_MS = 800
 ANSWER_S = 2.0
 COMMANDS_MOST = 20
 KERNEL_EVERY_TICKS = 10
+BEHIND_FRAME_S = 0.03
 
 log = structlog.get_logger(__name__)
 
@@ -53,6 +54,8 @@ class Bank:
             self._workers.update(dict.fromkeys(lines, (worker, self._supplies[bus.supply])))
         self._lights = Lights(self._draw)
         self._slots: dict[str, Supply] = {}  # slots that live commands hold, by command
+        self._frames = 0  # unlock orders whose frame has not left yet
+        self._behind: list[io.Effect] = []  # what can wait for them
         self._commands = 0
         self._tasks: set[asyncio.Task[None]] = set()
         link.on_live(self.id, self._live)
@@ -97,26 +100,34 @@ class Bank:
     # -- effects ------------------------------------------------------------------------------------------------
 
     def _on_effects(self, effects: list[io.Effect]) -> None:
-        # Doors first: what is said, shown and answered can wait for the frame, and never the other way round.
-        for effect in sorted(effects, key=lambda effect: not isinstance(effect, io.Unlock)):
+        """Doors first. What is shown, logged and told the server waits until the frame has left, BEHIND_FRAME_S at
+        most: the event loop must be free when the board's last answer makes room for it."""
+        for effect in effects:
             match effect:
                 case io.Unlock():
+                    self._frames += 1
                     self._spawn(self._unlock(effect, self._slots.pop(effect.command or "", None)))
-                case io.Light():
-                    self._lights.show(effect.locker, effect.look)
                 case io.Answer():
                     token = effect.token
                     if isinstance(token, asyncio.Future) and not token.done():
                         token.set_result(effect.answer)
+                case _:
+                    self._behind.append(effect)
+        if self._frames:
+            asyncio.get_running_loop().call_later(BEHIND_FRAME_S, self._catch_up)
+        else:
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        behind, self._behind = self._behind, []
+        for effect in behind:
+            match effect:
+                case io.Light():
+                    self._lights.show(effect.locker, effect.look)
                 case io.Resync():
                     self._uplink.resync()
                 case io.Said():
-                    log.info(
-                        "tap",
-                        bank=self.id,
-                        locker=effect.tap.locker,
-                        decision=type(effect.decision).__name__,
-                    )
+                    log.info("tap", bank=self.id, locker=effect.tap.locker, decision=type(effect.decision).__name__)
         self._uplink.wake()
 
     def _spawn(self, work: object) -> None:
@@ -125,6 +136,13 @@ class Bank:
         task.add_done_callback(self._tasks.discard)
 
     async def _unlock(self, order: io.Unlock, held: Supply | None) -> None:
+        try:
+            await self._send(order, held)
+        finally:
+            self._frames -= 1
+            self._catch_up()
+
+    async def _send(self, order: io.Unlock, held: Supply | None) -> None:
         """Take the supply's slot (unless a command holds it already) and send the frame once, in time."""
         worker, supply = self._workers.get(order.locker, (None, None))
         if worker is None or supply is None:

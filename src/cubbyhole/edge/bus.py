@@ -112,7 +112,8 @@ class BusWorker:
             quick = mono_ms() < self._quick_until_ms
             if not quick and not self._pulses:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), IDLE_POLL_S)
+                    async with asyncio.timeout(IDLE_POLL_S):
+                        await self._wake.wait()
             self._wake.clear()
 
     async def _send_pulses(self) -> None:

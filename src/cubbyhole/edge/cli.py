@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TextIO, cast
 
 import typer
 
@@ -27,17 +28,24 @@ def edge(
     ] = None,
 ) -> None:
     """Run a controller: it decides every tap by itself, with or without the network."""
+    import structlog
+
     from cubbyhole.drivers.port import DriverError
     from cubbyhole.edge import main as edge_main
     from cubbyhole.edge.config import ConfigError, load
     from cubbyhole.edge.fabric.enrol import NotEnrolled
+    from cubbyhole.edge.logbook import Logbook
     from cubbyhole.edge.store import StoreBroken, StoreFull
 
+    book = Logbook(sys.stdout)
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(cast(TextIO, book)))
     try:
         asyncio.run(edge_main.run(load(config or folder / "controller.toml"), folder, nats))
     except (ConfigError, NotEnrolled, StoreFull, StoreBroken, DriverError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from None
+    finally:
+        book.finish()
 
 
 def enrol(

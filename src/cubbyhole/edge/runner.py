@@ -1,7 +1,8 @@
 """The thread that a bank's core lives in. Everything that waits is decided as one group with one commit.
 
 The event loop never touches the disk, and the core never touches a socket: inputs go in through a bounded queue,
-effects come back to the loop only after they are durable.
+effects come back to the loop only after they are durable. New lines without effects come back as no effects: the
+server shall hear of a door that somebody has closed now, and not with the next heartbeat.
 """
 
 from __future__ import annotations
@@ -85,8 +86,9 @@ class BankRunner:
                         last = True
                         break
                     group.append(item)
+                before = self.core.state.seq
                 effects = self.core.handle(group)
-                if effects:
+                if effects or self.core.state.seq != before:
                     self._loop.call_soon_threadsafe(self._on_effects, effects)
                 if any(isinstance(item, DirectoryCame) and item.reply.full for item in group):
                     settle_memory()

@@ -115,7 +115,8 @@ class CuLine(asyncio.Protocol):
                 self._arrived.clear()
                 self.require_up()
                 try:
-                    await asyncio.wait_for(self._arrived.wait(), max(deadline - loop.time(), 0))
+                    async with asyncio.timeout_at(deadline):
+                        await self._arrived.wait()
                 except TimeoutError:
                     break
         finally:
