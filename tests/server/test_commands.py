@@ -22,9 +22,9 @@ from cubbyhole.server.commands.live import LiveCommands, Result
 from cubbyhole.server.commands.standing import NotPossible, Order, issue, pull
 from cubbyhole.server.keys import SealingKey
 from cubbyhole.server.persistence.pool import WorkPool
-from cubbyhole.server.persistence.tables import commands, server_audit
+from cubbyhole.server.persistence.tables import alarms, commands, outbox, server_audit
 from cubbyhole.server.persistence.unit import Store
-from tests.server.hand import HandBank, HandClock
+from tests.server.hand import COLUMNS, HandBank, HandClock
 
 
 @pytest.fixture
@@ -244,6 +244,44 @@ def test_whoever_asks_hears_the_outcome_when_the_journal_tells_it(bank: HandBank
         return await actions.change("out_of_service", "A", "02", "op:desk", "cleaning")
 
     assert asyncio.run(run()).outcome == "done"
+
+
+def test_a_locker_that_the_bank_was_rebuilt_without_is_settled_by_looking(bank: HandBank, pool: WorkPool) -> None:
+    smaller = ev.BankConfigured(
+        label="Lobby", area="Ground floor", site="Kestrel House", columns=COLUMNS[:1], reader="door",
+        senses_lock=True, senses_occupancy=False, drives_lights=False,
+    )  # fmt: skip
+    bank.write(ev.CheckNeeded(locker="06", why="contents_unknown"))
+    bank.write(smaller)
+    with bank.store.read() as connection:
+        [alarm] = connection.execute(select(alarms).where(alarms.c.kind == "removed")).mappings()
+        [job] = connection.execute(select(outbox.c.payload).where(outbox.c.payload.contains("removed"))).scalars()
+    assert (alarm["locker"], alarm["cleared_ms"]) == ("06", None) and "things may be inside" in job
+
+    async def run() -> str:
+        outcomes = Outcomes(asyncio.get_running_loop())
+
+        async def nudge(name: str) -> None:
+            def do() -> None:
+                with bank.store.read() as connection:
+                    command = pull(connection, name, 0).commands[-1]
+                bank.write(
+                    ev.Checked(locker=command.locker, command=command.command),
+                    ev.CommandDone(command=command.command, kind=command.kind, outcome="done", ordinal=command.ordinal),
+                )
+                for settled in bank.announced[-1].settled:
+                    outcomes.settled(Result(settled.command, settled.outcome, settled.reason))
+
+            await pool.run(do)
+
+        actions = Actions(bank.store, pool, make(bank, pool, lambda *_: pytest.fail("not live")), outcomes, nudge)
+        with pytest.raises(NotPossible, match="no locker"):
+            await actions.change("out_of_service", "A", "06", "op:desk", "cleaning")
+        return (await actions.change("checked", "A", "06", "op:desk", "checked")).outcome
+
+    assert asyncio.run(run()) == "done"
+    with bank.store.read() as connection:
+        assert connection.execute(select(alarms.c.cleared_ms).where(alarms.c.kind == "removed")).scalar() is not None
 
 
 def test_while_the_bank_is_silent_it_is_requested(

@@ -7,13 +7,13 @@ fields (of a newer release); it never re-encodes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 
 import msgspec
 
 from cubbyhole.domain.bank import BankState
-from cubbyhole.domain.events import EVENT_TYPES, BankNow, EpochStarted, Event, JournalGap, UnknownEvent
+from cubbyhole.domain.events import EVENT_TYPES, EpochStarted, Event, JournalGap, UnknownEvent
 from cubbyhole.domain.moment import Moment
 
 LINE_VERSION = 1
@@ -135,22 +135,21 @@ def _is_beyond(event: Event | UnknownEvent, names: tuple[str, ...]) -> bool:
         return False
     values: list[int | None] = [getattr(event, name) for name in names]
     if isinstance(event, EpochStarted):
-        values += [at for a in event.assignments for at in (a.since_ms, a.ends_ms)]
-    if isinstance(event, JournalGap):
+        values += _integers_of(event.assignments)
+    elif isinstance(event, JournalGap):
         values += _integers_of(event.state)
     return any(value is not None and abs(value) > MAX_INTEGER for value in values)
 
 
-def _integers_of(now: BankNow) -> list[int | None]:
-    found: list[int | None] = [now.directory, now.standing, now.contact_lost_ms, now.last_contact_ms]
-    found += [n for gap in now.gaps for n in (gap.first, gap.last, gap.seq)]
-    for s in (*now.lockers, *now.removed):
-        found.append(s.opened_ms)
-        if s.assignment is not None:
-            found += [s.assignment.since_ms, s.assignment.ends_ms]
-        if s.former is not None:
-            found.append(s.former.ended_ms)
-    return found
+def _integers_of(part: object) -> list[int | None]:
+    """Every integer anywhere in a part of a snapshot."""
+    if isinstance(part, int) and not isinstance(part, bool):
+        return [part]
+    if isinstance(part, tuple):
+        return [found for one in part for found in _integers_of(one)]
+    if is_dataclass(part):
+        return [found for f in fields(part) for found in _integers_of(getattr(part, f.name))]
+    return []
 
 
 def encode_state(state: BankState) -> bytes:

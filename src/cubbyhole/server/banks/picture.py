@@ -13,6 +13,8 @@ from cubbyhole.protocol.journal import Line, encode_state
 from cubbyhole.server.persistence import tables as t
 from cubbyhole.server.persistence.unit import UnitOfWork
 
+REMOVED = "removed"  # kind of alarm
+
 
 def locker_row(bank: str, s: LockerState) -> dict[str, Any]:
     """A locker's row in the read model, but for its ordinal."""
@@ -157,6 +159,7 @@ def write_alarms(work: UnitOfWork, bank: str, before: BankState, after: BankStat
             .where(table.c.bank == bank, table.c.locker.in_(gone), table.c.cleared_ms.is_(None))
             .values(cleared_ms=now_ms)
         )
+    _write_removed(work, bank, before, after, now_ms)
     for number, s in after.lockers.items():
         was = before.lockers[number].alarm if number in before.lockers else None
         if s.alarm is was:
@@ -173,3 +176,22 @@ def write_alarms(work: UnitOfWork, bank: str, before: BankState, after: BankStat
                 insert(table).values(bank=bank, locker=number, kind=kind, detail="", raised_ms=now_ms)
             )
             work.enqueue("alarm", {"bank": bank, "locker": number, "kind": kind})
+
+
+def _write_removed(work: UnitOfWork, bank: str, before: BankState, after: BankState, now_ms: int) -> None:
+    """A locker that the bank is not built with any more needs somebody as long as its things may be in it."""
+    table = t.alarms
+    settled = before.removed.keys() - after.removed.keys()
+    if settled:
+        work.connection.execute(
+            update(table)
+            .where(
+                table.c.bank == bank, table.c.kind == REMOVED, table.c.locker.in_(settled), table.c.cleared_ms.is_(None)
+            )
+            .values(cleared_ms=now_ms)
+        )  # fmt: skip
+    for number in after.removed.keys() - before.removed.keys():
+        detail = "the bank was rebuilt without this locker, and somebody's things may be inside"
+        row = {"bank": bank, "locker": number, "kind": REMOVED, "detail": detail}
+        work.connection.execute(insert(table).values(**row, raised_ms=now_ms))
+        work.enqueue("alarm", row)

@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable
 from sqlalchemy import RowMapping, select
 
 from cubbyhole.protocol.fabric.errors import FabricError
+from cubbyhole.server.banks.picture import REMOVED
 from cubbyhole.server.commands.live import LiveCommands, Result, result_of
 from cubbyhole.server.commands.once import Once, before, first_wins
 from cubbyhole.server.commands.standing import NotPossible, Order, issue
 from cubbyhole.server.persistence.pool import Overloaded, WorkPool
-from cubbyhole.server.persistence.tables import commands, lockers, people
+from cubbyhole.server.persistence.tables import alarms, commands, lockers, people
 from cubbyhole.server.persistence.unit import Store
 
 SETTLED_WITHIN_S = 1.5
@@ -89,7 +90,7 @@ class Actions:
         def order(_row: RowMapping) -> Order:
             return Order(bank=bank, locker=number, kind=kind, actor=actor, reason=reason, note=note)
 
-        return await self._order(bank, number, order, wanted)
+        return await self._order(bank, number, order, wanted, removed_too=kind == "checked")
 
     async def assign(
         self, bank: str, number: str, actor: str, reason: str, note: str | None, person: str, mode: str | None = None,
@@ -108,8 +109,11 @@ class Actions:
         await self._pool.run(self._person, person)
         return await self._order(bank, number, order, wanted)
 
-    async def _order(self, bank: str, number: str, order: Callable[[RowMapping], Order], wanted: Once | None) -> Result:
-        row = await self._pool.run(self._locker, bank, number)
+    async def _order(
+        self, bank: str, number: str, order: Callable[[RowMapping], Order], wanted: Once | None, *,
+        removed_too: bool = False,
+    ) -> Result:  # fmt: skip
+        row = await self._pool.run(self._locker, bank, number, removed_too)
         name, earlier = await self._pool.run(first_wins, lambda: self._issue(row, order, wanted))
         if earlier is not None:
             return earlier
@@ -138,10 +142,17 @@ class Actions:
         with self._store.read() as connection:
             return result_of(connection.execute(select(commands).where(commands.c.command == name)).mappings().one())
 
-    def _locker(self, bank: str, number: str) -> RowMapping:
+    def _locker(self, bank: str, number: str, removed_too: bool = False) -> RowMapping:
+        """The locker's row; with ``removed_too`` something in its place where the bank was rebuilt without it."""
         with self._store.read() as connection:
             query = select(lockers).where(lockers.c.bank == bank, lockers.c.number == number)
             row = connection.execute(query).mappings().one_or_none()
+            if row is None and removed_too:
+                gone = select(alarms).where(
+                    alarms.c.bank == bank, alarms.c.locker == number, alarms.c.kind == REMOVED,
+                    alarms.c.cleared_ms.is_(None),
+                )  # fmt: skip
+                row = connection.execute(gone).mappings().first()
         if row is None:
             raise NotPossible("unknown_locker", f"There is no locker {bank}-{number}.")
         return row
