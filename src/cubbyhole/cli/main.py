@@ -33,6 +33,7 @@ ROOMS: dict[str, Room] = {
     "controller": Room("cubbyhole.server.cli", "controller"),
     "import": Room("cubbyhole.server.cli", "import_people"),
     "token": Room("cubbyhole.server.cli", "token"),
+    "account": Room("cubbyhole.cli.account", "account"),
     "owner-link": Room("cubbyhole.server.cli", "owner_link"),
     "audit": Room("cubbyhole.cli.audit", "audit"),
     "sim": Room("cubbyhole.simulator.cli", "app"),

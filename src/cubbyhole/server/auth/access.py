@@ -150,7 +150,7 @@ class Auth:
 
     def _sign_in(self, account: str, address: str | None, device: Device) -> SignedIn:
         with self.store.write() as work:
-            found = accounts.find(work.connection, account)
+            found = accounts.find_who_may_come(work.connection, account)
             if found is None:
                 raise SignInRefused
             waits.forgive(work, account, address)

@@ -349,12 +349,12 @@ sessions = Table(
     Column("network", String(8), nullable=False),  # IPv4, IPv6: no more is kept of an address
 )  # fmt: skip
 
-# A code that was sent, one for each browser that asked. An address that nobody has makes a row without a hash.
+# A code that was sent, one for each browser that asked. An address that nobody has makes one like the others.
 sign_in_codes = Table(
     "sign_in_codes", metadata,
     Column("browser", String(64), primary_key=True),
     Column("address", String(254), nullable=False),
-    Column("code_hash", String(64)),
+    Column("code_hash", String(64), nullable=False),
     Column("tries", Integer, nullable=False),
     Column("made_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False, index=True),

@@ -43,7 +43,7 @@ def upgrade() -> None:
         "sign_in_codes",
         sa.Column("browser", sa.String(length=64), nullable=False),
         sa.Column("address", sa.String(length=254), nullable=False),
-        sa.Column("code_hash", sa.String(length=64), nullable=True),
+        sa.Column("code_hash", sa.String(length=64), nullable=False),
         sa.Column("tries", sa.Integer(), nullable=False),
         sa.Column("made_ms", sa.BigInteger(), nullable=False),
         sa.Column("expires_ms", sa.BigInteger(), nullable=False),
