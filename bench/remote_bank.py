@@ -57,7 +57,7 @@ class _Bank:
         command = m.decode(m.LiveCommand, payload)
         claim = m.encode(m.Claim(bank=BANK, command=command.command))
         reply = m.decode(m.ClaimReply, await self._link.request(BANK, "claim", claim, 1.0))
-        assert reply.go, "the bench's server lets every command go"
+        assert reply.go, f"the bench's server lets every command go: {reply.why}"
         token: asyncio.Future[m.CommandAnswer] = asyncio.get_running_loop().create_future()
         self._runner.post(io.Claimed(command, token, mono_ms()))
         return m.encode(await token)
