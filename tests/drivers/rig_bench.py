@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from typing import Unpack
 
-from cubbyhole.drivers.contract_tests import SeenPulse
+from cubbyhole.drivers.contract_tests import Fault, SeenPulse
 from cubbyhole.drivers.port import BoardBus, BusSettings
 from tests.rig.process import RigProcess
 
@@ -32,30 +33,8 @@ class RigBench:
     def create(self, settings: BusSettings) -> BoardBus:
         return self._make(settings)
 
-    def fault(
-        self,
-        *,
-        drop: float = 0,
-        corrupt: float = 0,
-        noise: float = 0,
-        delay_ms: int = 0,
-        absent: bool = False,
-        unplugged: bool = False,
-        direction: str = "both",
-        seed: int = 0,
-    ) -> None:
-        self._rig.ask(
-            "fault",
-            BANK,
-            drop=drop,
-            corrupt=corrupt,
-            noise=noise,
-            delay_ms=delay_ms,
-            absent=absent,
-            unplugged=unplugged,
-            direction=direction,
-            seed=seed,
-        )
+    def fault(self, **wrong: Unpack[Fault]) -> None:
+        self._rig.ask("fault", BANK, **wrong)
 
     def hand(self, channel: int, act: str) -> None:
         self._rig.ask("door", BANK, door=f"{channel + 1:02d}", act=act)

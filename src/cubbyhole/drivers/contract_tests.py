@@ -15,7 +15,7 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
-from typing import Protocol, TypeVar
+from typing import Protocol, TypedDict, TypeVar, Unpack
 
 import pytest
 
@@ -48,6 +48,19 @@ class SeenPulse:
     pulse_ms: int
 
 
+class Fault(TypedDict, total=False):
+    """What can be wrong with a line. Chances are 0 to 1; ``direction`` is both, request or reply."""
+
+    drop: float
+    corrupt: float
+    noise: float
+    delay_ms: int
+    absent: bool
+    unplugged: bool
+    direction: str
+    seed: int
+
+
 class Bench(Protocol):
     """A board with at least 8 lockers with springs, all shut, empty and secured, and the power to disturb it."""
 
@@ -58,18 +71,7 @@ class Bench(Protocol):
 
     def create(self, settings: BusSettings) -> BoardBus: ...
 
-    def fault(
-        self,
-        *,
-        drop: float = 0,
-        corrupt: float = 0,
-        noise: float = 0,
-        delay_ms: int = 0,
-        absent: bool = False,
-        unplugged: bool = False,
-        direction: str = "both",
-        seed: int = 0,
-    ) -> None:
+    def fault(self, **wrong: Unpack[Fault]) -> None:
         """Set what is wrong with the line; what is not named becomes right."""
         ...
 
