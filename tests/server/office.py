@@ -14,6 +14,7 @@ from cubbyhole.server.banks.presence import Heartbeats
 from cubbyhole.server.banks.queries import BankQueries
 from cubbyhole.server.fabric import authority
 from cubbyhole.server.keys import SealingKey
+from cubbyhole.server.notices.post import Post
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.services import Services
@@ -35,6 +36,7 @@ def application(
         settings=settings, store=store, pool=pool, sealing=sealing, authority=authority.load_or_make(settings.keys),
         heartbeats=heartbeats, queries=BankQueries(store, heartbeats), actions=NO_FABRIC, live=NO_FABRIC,
         readiness=Readiness(store, {}), fabric_url="tls://cubby.example:4222",
+        post=Post(store, sealing, None, base_url=ORIGIN),
     )  # fmt: skip
     return create_app(services, auth, Renderer())
 

@@ -49,8 +49,10 @@ def take(store: Store, most: int = 10) -> list[Job]:
 async def runner(store: Store, at_once: int = 4, **handlers: Handler) -> AsyncIterator[OutboxRunner]:
     made = OutboxRunner(store, handlers, at_once=at_once, chance=random.Random(1))
     await made.start()
-    yield made
-    await made.stop()
+    try:
+        yield made
+    finally:
+        await made.stop()
 
 
 def failed(store: Store, tries: int) -> bool:

@@ -35,6 +35,8 @@ ROOMS: dict[str, Room] = {
     "token": Room("cubbyhole.server.cli", "token"),
     "account": Room("cubbyhole.cli.account", "account"),
     "owner-link": Room("cubbyhole.server.cli", "owner_link"),
+    "outbox": Room("cubbyhole.cli.outbox", "outbox"),
+    "mail": Room("cubbyhole.cli.mail", "mail"),
     "audit": Room("cubbyhole.cli.audit", "audit"),
     "sim": Room("cubbyhole.simulator.cli", "app"),
     "world": Room("cubbyhole.simulator.world.cli", "world"),

@@ -23,6 +23,18 @@ Database = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
+Smtp = Annotated[
+    str,
+    typer.Option(
+        envvar="CUBBYHOLE_SMTP",
+        help="Mail server, like smtp://user:password@host:587?starttls=required or smtps://... Give a password by the "
+        "environment: others on this machine can read a command line.",
+    ),
+]
+MailFrom = Annotated[
+    str, typer.Option(envvar="CUBBYHOLE_MAIL_FROM", help="Sender of mails, like 'Cubbyhole <lockers@example.com>'.")
+]
+
 
 def _fail(message: str, code: int = 1) -> NoReturn:
     typer.echo(message, err=True)
@@ -62,15 +74,24 @@ def serve(
     workbench: Annotated[
         Path | None, typer.Option(envvar="CUBBYHOLE_SIM_SOCKET", help="Control socket of simulated hardware.")
     ] = None,
+    smtp: Smtp = "",
+    mail_from: MailFrom = "",
+    language: Annotated[
+        str, typer.Option(envvar="CUBBYHOLE_LANGUAGE", help="Language of mail to people who chose none: en or de.")
+    ] = "en",
     as_json: AsJson = False,
 ) -> None:
     """Run the server: pages, API, fabric, all in one process tree."""
     from cubbyhole.server.main import Server, run
+    from cubbyhole.ui.words import LANGUAGES
 
+    if language not in LANGUAGES:
+        _fail(f"--language is one of {', '.join(LANGUAGES)}")
     _log_to_stderr()
     settings = _settings(
         home, database_url, host=host, port=port, public_url=public_url, timezone=timezone,
         nats_url=nats_url, nats_host=nats_host, nats_port=nats_port, nats_binary=nats_binary, workbench=workbench,
+        smtp=smtp, mail_from=mail_from, language=language,
     )  # fmt: skip
 
     async def ready(server: Server) -> None:

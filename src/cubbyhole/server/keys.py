@@ -1,4 +1,4 @@
-"""The server's own key for what it keeps encrypted: badge numbers and the banks' keys."""
+"""The server's own key: for what it keeps encrypted (badge numbers, the banks' keys) and for links that it signs."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ class KeyDamaged(Exception):
 
 
 class SealingKey:
-    """AES-256-GCM for sealing, HMAC-SHA256 for finding a sealed number without opening all of them."""
+    """AES-256-GCM for sealing, HMAC-SHA256 for finding a sealed number without opening all of them, and for signing."""
 
     def __init__(self, key: bytes) -> None:
         if len(key) != 32:
             raise KeyDamaged(f"a sealing key has 32 bytes, this one has {len(key)}")
         self._cipher = AESGCM(hashlib.sha256(b"cubbyhole-seal\0" + key).digest())
         self._lookup = hashlib.sha256(b"cubbyhole-lookup\0" + key).digest()
+        self._sign = hashlib.sha256(b"cubbyhole-sign\0" + key).digest()
 
     def seal(self, purpose: str, content: bytes) -> bytes:
         """Encrypt ``content``; it opens only for the same ``purpose`` (e.g. the row it belongs to)."""
@@ -48,6 +49,10 @@ class SealingKey:
     def lookup(self, canonical: str) -> str:
         """What finds a credential by its canonical number, hex."""
         return hmac.new(self._lookup, canonical.encode(), hashlib.sha256).hexdigest()
+
+    def sign(self, purpose: str, content: bytes) -> bytes:
+        """32 bytes that only this server can make for this ``content`` and ``purpose`` (without a NUL)."""
+        return hmac.new(self._sign, purpose.encode() + b"\0" + content, hashlib.sha256).digest()
 
 
 def load_or_make(path: Path) -> SealingKey:

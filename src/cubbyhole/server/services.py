@@ -10,6 +10,7 @@ from cubbyhole.server.commands.actions import Actions
 from cubbyhole.server.fabric.authority import Authority
 from cubbyhole.server.keys import SealingKey
 from cubbyhole.server.live.stream import LiveFeed
+from cubbyhole.server.notices.post import Post
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.settings import ServerSettings
@@ -31,3 +32,4 @@ class Services:
     live: LiveFeed
     readiness: Readiness
     fabric_url: str  # as offered to controllers
+    post: Post

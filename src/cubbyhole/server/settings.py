@@ -29,6 +29,9 @@ class ServerSettings:
     nats_binary: Path | None = None
     fabric_names: tuple[str, ...] = ()
     workbench: Path | None = None
+    smtp: str = field(default="", repr=False)  # as `integrations.mail.smtp` reads it; empty: there is no mail server
+    mail_from: str = ""
+    language: str = "en"  # of mails to people who have chosen none
     banner: tuple[str, ...] = field(default=())
 
     @property

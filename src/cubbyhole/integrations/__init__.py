@@ -1,0 +1,1 @@
+"""Other systems, each behind a port of the server."""
