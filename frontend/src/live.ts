@@ -30,7 +30,8 @@ export class Live extends HTMLElement {
     }
     for (const bank of change.banks) {
       this.#figures.bank(bank);
-      wrong = this.#changed(bank.id, `${bank.online}|${bank.clock_doubt}`, true) || wrong;
+      const now = [bank.online, bank.lagging, bank.clock_doubt, bank.stale, bank.quarantine].join("|");
+      wrong = this.#changed(bank.id, now, true) || wrong;
     }
     for (const row of change.events) this.#event(row);
     this.#figures.show();

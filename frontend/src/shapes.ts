@@ -18,7 +18,10 @@ export interface BankHeader {
   id: string;
   online: boolean;
   offline_since: number | null;
+  lagging: boolean;
   clock_doubt: boolean;
+  stale: boolean;
+  quarantine: string | null;
   free: number;
   in_use: number;
   total: number;

@@ -107,9 +107,10 @@ async function ask(verb: string, body: Record<string, string>): Promise<[Record<
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify(body),
     });
-    const said = (await answer.json()) as { ok?: boolean; error?: string; detail?: string };
-    return said.ok ? [said, ""] : [null, said.error ?? said.detail ?? answer.statusText];
-  } catch (error) {
-    return [null, String(error)];
+    const said = (await answer.json()) as { ok?: boolean; error?: string; word?: string | null };
+    if (said.ok) return [said, ""];
+    return [null, say("bench.not_done", { why: said.word ? say(`bench.wrong.${said.word}`) : (said.error ?? "") })];
+  } catch {
+    return [null, say("bench.not_done", { why: say("bench.wrong.away") })];
   }
 }

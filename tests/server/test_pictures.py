@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import Any
 
 import msgspec
@@ -15,15 +16,16 @@ from sqlalchemy import select, update
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.chain import head_text, link
-from cubbyhole.domain.vocabulary import Door, Reason
+from cubbyhole.domain.vocabulary import Door, Occupancy, Reason
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.journal import decode_state, encode_state
 from cubbyhole.protocol.signing import sign
+from cubbyhole.server.banks.needs import needs_of
 from cubbyhole.server.banks.presence import Heartbeats, Seen
 from cubbyhole.server.banks.queries import BankQueries
 from cubbyhole.server.banks.refold import refold_stale
 from cubbyhole.server.banks.views import EXPIRING_MS, locker_view
-from cubbyhole.server.banks.wording import Words, words, words_for_reason
+from cubbyhole.server.banks.wording import Said, words
 from cubbyhole.server.keys import SealingKey
 from cubbyhole.server.live.hub import QUEUE_MOST, Hub, Moved, TooManyWatchers
 from cubbyhole.server.live.stream import LiveFeed
@@ -31,8 +33,11 @@ from cubbyhole.server.persistence import tables as t
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.web.initials import initials_of
+from cubbyhole.ui.words import ENGLISH, LANGUAGES, Words
 from tests.server.hand import HandBank
+from tests.support.pseudo import a_language_that_nobody_speaks, words_outside
 
+OCCUPIED = Occupancy.OCCUPIED
 HERE, AWAY = Seen(True, None), Seen(False, 5)
 NOW = 1_000_000_000
 
@@ -99,29 +104,83 @@ def test_initials_are_of_the_first_and_the_last_name(name: str, initials: str) -
 
 
 @pytest.mark.parametrize("kind", sorted(ev.EVENT_TYPES))
-def test_every_event_has_words_of_its_own(kind: str) -> None:
+def test_every_event_has_words_of_its_own_in_every_language(kind: str) -> None:
     @given(st.from_type(ev.EVENT_TYPES[kind]))
     def check(event: ev.Event) -> None:
-        said = words(event)
-        assert isinstance(said, Words)
-        assert said.what
-        assert said.what != type(event).__name__
-        assert said.tone in ("plain", "denied", "alarm", "good")
+        for language in LANGUAGES:
+            speak = Words(language)
+            said = words(event, speak)
+            assert isinstance(said, Said)
+            assert said.what
+            assert said.what != speak.t("event.newer")
+            assert said.tone in ("plain", "denied", "alarm", "good")
 
     check()
 
 
-def test_every_reason_has_words() -> None:
-    for reason in Reason:
-        assert words_for_reason(reason.value) != reason.value.replace("_", " ")
-    assert words_for_reason("something_newer") == "something newer"
+def test_an_event_of_a_newer_release_is_said_to_be_that() -> None:
+    said = words(ev.UnknownEvent(type="door.sang"))
+    assert said.how is not None
+    assert "door.sang" in said.how
+
+
+def test_the_stream_speaks_the_listeners_language_and_nothing_else(
+    store: Store, pool: WorkPool, sealing: SealingKey
+) -> None:
+    bank = HandBank(store, Ed25519PrivateKey.generate()).begin(sealing)
+    bank.write(
+        ev.TapDenied(reason=Reason.TAKEN, locker="01", offline=True), ev.DoorForced(locker="01"),
+        ev.CheckNeeded(locker="02", why="not_empty"), ev.OutOfService(locker="02", reason="door_damaged"),
+    )  # fmt: skip
+
+    async def picture(speak: Words) -> dict[str, Any]:
+        queries = BankQueries(store, Heartbeats(lambda: 0.0, store.now_ms, lambda bank, online: None))
+        stream = LiveFeed(Hub(asyncio.get_running_loop()), store, pool, queries).stream(None, 0, speak)
+        await anext(stream)
+        message = (await anext(stream)).decode()
+        await stream.aclose()  # type: ignore[attr-defined]
+        found: dict[str, Any] = json.loads(message.partition("data: ")[2])
+        return found
+
+    with a_language_that_nobody_speaks() as language:
+        told = asyncio.run(picture(Words(language)))
+    said = [event[part] for event in told["events"] for part in ("who", "what", "how") if event[part]]
+    said += [locker["note"] for locker in told["lockers"] if locker["note"]]
+    assert len(said) >= 8
+    assert [text for text in said if words_outside(text)] == []
+    german = asyncio.run(picture(Words("de")))
+    assert german["events"][-4]["what"] == "Abgelehnt: Das Fach gehört jemand anderem"
+    # Programs go by the same words in every language.
+    assert german["events"][-4]["why"] == told["events"][-4]["why"] == "taken"
+    assert german["lockers"][1]["out_of_service"] == told["lockers"][1]["out_of_service"] == "door_damaged"
+
+
+def test_the_mark_beside_the_overview_counts_exactly_what_needs_somebody(store: Store, sealing: SealingKey) -> None:
+    bank = HandBank(store, Ed25519PrivateKey.generate()).begin(sealing)
+    queries = BankQueries(store, Heartbeats(lambda: 0.0, store.now_ms, lambda bank, online: None))
+
+    def counted() -> int:
+        with store.read() as connection:
+            assert queries.attention(connection) == len(needs_of(queries.banks(connection), ENGLISH))
+            return queries.attention(connection)
+
+    assert counted() == 1  # the bank is away
+    bank.write(ev.DoorForced(locker="01"), ev.CheckNeeded(locker="02", why="not_empty"))
+    bank.write(ev.ClockDoubted(why="jumped", offset_ms=5), ev.OccupancyChanged(locker="03", occupancy=OCCUPIED))
+    assert counted() == 5
+    bank.write(ev.OutOfService(locker="02", reason="cleaning"))
+    bad = bank.batch(ev.DoorOpened(locker="01"))
+    forged = msgspec.structs.replace(bad, heads=[msgspec.structs.replace(bad.heads[0], signature="00" * 64)])
+    assert bank.send(forged).quarantined
+    assert counted() == 5
+    assert bank.announced[-1].quarantined
 
 
 def test_a_page_that_cannot_follow_is_told_to_load_anew(store: Store, pool: WorkPool) -> None:
     async def run() -> list[bytes]:
         hub = Hub(asyncio.get_running_loop())
         queries = BankQueries(store, Heartbeats(lambda: 0.0, store.now_ms, lambda bank, online: None))
-        stream = LiveFeed(hub, store, pool, queries).stream(None, None)
+        stream = LiveFeed(hub, store, pool, queries).stream(None, None, ENGLISH)
         told = [await anext(stream), await anext(stream)]
         for _ in range(QUEUE_MOST + 1):
             hub.publish(Moved("A"))
@@ -148,7 +207,7 @@ def test_streams_end_when_the_server_stops(store: Store, pool: WorkPool) -> None
     async def run() -> list[bytes]:
         hub = Hub(asyncio.get_running_loop())
         queries = BankQueries(store, Heartbeats(lambda: 0.0, store.now_ms, lambda bank, online: None))
-        stream = LiveFeed(hub, store, pool, queries).stream(None, None)
+        stream = LiveFeed(hub, store, pool, queries).stream(None, None, ENGLISH)
         await anext(stream)
         await anext(stream)
         hub.close()

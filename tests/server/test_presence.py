@@ -112,7 +112,10 @@ def test_a_bank_that_stays_behind_although_it_is_there_is_an_alarm() -> None:
         wall.now_s += 1
         wall.beat("A", directory=4)
         wall.hearts.behind()
+    assert not wall.hearts.seen("A").lagging
     assert list(wall.hearts.lagging()) == [("A", True)]
+    assert wall.hearts.seen("A").lagging
+    assert wall.news[-1] == ("A", True)  # pages that show it hear of it
     assert list(wall.hearts.lagging()) == []
     wall.beat("A", directory=5)
     wall.hearts.behind()

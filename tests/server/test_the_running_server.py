@@ -117,7 +117,7 @@ def test_the_feed_is_read_on_from_where_one_was(bank: WireBank, reader: httpx.Cl
         "locker.out_of_service",
         "A-08",
         "desk",
-        "cleaning",
+        "Cleaning",
     )
     bank.write(ev.InService(locker="08", reason="repaired"))
 
@@ -166,7 +166,7 @@ def test_a_door_is_opened_from_afar_and_the_answer_says_so(bank: WireBank, opera
     newest = operator.get("/api/v1/events", params={"limit": 500}).json()["items"]
     granted = [item for item in newest if item["type"] == "access.granted"][-1]
     # It was there before the answer was: the answer brought it. And the note is the server's own to know.
-    assert granted["how"] == "from the desk: delivery: for Mei"
+    assert granted["how"] == "from the desk: Delivery: for Mei"
 
 
 def test_a_request_that_is_sent_again_is_done_once(bank: WireBank, operator: httpx.Client) -> None:
@@ -291,7 +291,7 @@ def test_the_drawer_opens_a_door_and_shows_what_became_of_it(bank: WireBank, ser
         assert "A-01 may open now" in answer.text
         answer = owner.post("/banks/A/lockers/01/open", data={"reason": ""})
         assert answer.status_code == 422
-        assert "Say why" in answer.text
+        assert "Choose a reason" in answer.text
 
 
 def test_another_site_cannot_open_a_door_with_the_owners_cookie(bank: WireBank, server: Running) -> None:

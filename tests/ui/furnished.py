@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, cast
 
+from cubbyhole.domain import events as ev
 from cubbyhole.domain.layout import parse_columns
+from cubbyhole.domain.vocabulary import Cause, Mode, Outcome, Reason, Way
 from cubbyhole.server.banks.needs import needs_of
 from cubbyhole.server.banks.views import BankView, EventView, HolderView, LockerLook, LockerView
+from cubbyhole.server.banks.wording import words, words_for_check
 from cubbyhole.server.web.initials import initials_of
+from cubbyhole.ui.words import ENGLISH, Words
 
 NOW_MS = 1_794_994_920_000  # Wednesday 18 November 2026, 10:42 in Berlin
 MINUTE_MS = 60_000
@@ -28,8 +32,8 @@ UNUSUAL: dict[str, dict[str, dict[str, Any]]] = {
     "A": {
         "04": {"state": "expiring"},
         "09": {"state": "inuse", "door": "open", "lock": "released"},
-        "12": {"state": "oos", "out_of_service": "Door damaged"},
-        "16": {"state": "oos", "check": "not_empty", "note": "Not offered: it is not empty."},
+        "12": {"state": "oos", "out_of_service": "door_damaged"},
+        "16": {"state": "oos", "check": "not_empty"},
         "21": {"state": "inuse", "lock": "released"},
     },
     "B": {"02": {"state": "alarm", "alarm": "jammed", "lock": "jammed"}, "05": {"state": "open", "door": "open"}},
@@ -37,7 +41,7 @@ UNUSUAL: dict[str, dict[str, dict[str, Any]]] = {
         "09": {"state": "alarm", "alarm": "held_open", "door": "open", "lock": "released"},
         "21": {"state": "alarm", "alarm": "forced", "door": "open"},
         "11": {"state": "expiring"},
-        "14": {"state": "oos", "out_of_service": "Lock fault"},
+        "14": {"state": "oos", "out_of_service": "lock_fault"},
         "18": {"state": "offline", "door": "unknown", "lock": "unknown"},
     },
     "D": {},
@@ -45,7 +49,7 @@ UNUSUAL: dict[str, dict[str, dict[str, Any]]] = {
 HELD = ("inuse", "expiring", "alarm")
 
 
-def bank(name: str, *, online: bool = True) -> BankView:
+def bank(name: str, *, online: bool = True, speak: Words = ENGLISH) -> BankView:
     """One bank of `FURNITURE`; every third locker that is nothing else is free."""
     label, area, columns = FURNITURE[name]
     views = []
@@ -53,17 +57,19 @@ def bank(name: str, *, online: bool = True) -> BankView:
         said = {"state": "free" if index % 3 == 0 else "inuse", **UNUSUAL[name].get(spec.number, {})}
         if not online:
             said = {"state": "offline", "door": "unknown", "lock": "unknown"}
-        views.append(locker(name, spec.number, spec.size, spec.features, index, said))
+        views.append(locker(name, spec.number, spec.size, spec.features, index, said, speak))
     return BankView(
         id=name, label=label, area=area, site="Kestrel House", columns=columns, online=online,
-        offline_since=None if online else NOW_MS - 12 * MINUTE_MS, clock_doubt=name == "B", stale=False,
-        quarantine=None, reader="bank" if name == "B" else "door", lockers=views,
+        offline_since=None if online else NOW_MS - 12 * MINUTE_MS, clock_doubt=name == "B", lagging=name == "C",
+        stale=False, quarantine=None, reader="bank" if name == "B" else "door", lockers=views,
         free=sum(view["state"] == "free" for view in views),
         in_use=sum(view["holder"] is not None for view in views), total=len(views), seq=4821,
     )  # fmt: skip
 
 
-def locker(name: str, number: str, size: str, features: Sequence[str], index: int, said: dict[str, Any]) -> LockerView:
+def locker(
+    name: str, number: str, size: str, features: Sequence[str], index: int, said: dict[str, Any], speak: Words = ENGLISH
+) -> LockerView:
     state = cast(LockerLook, said["state"])
     person = PEOPLE[index % len(PEOPLE)] if state in HELD or (state == "offline" and index % 2) else None
     return LockerView(
@@ -74,40 +80,58 @@ def locker(name: str, number: str, size: str, features: Sequence[str], index: in
         since=NOW_MS - (index + 7) * 11 * MINUTE_MS if person else None,
         until=NOW_MS + (20 if state == "expiring" else 798) * MINUTE_MS if person else None,
         check=said.get("check"), out_of_service=said.get("out_of_service"), alarm=said.get("alarm"),
-        note=said.get("note"),
+        note=speak.t("note.not_offered", why=words_for_check(said["check"], speak)) if "check" in said else None,
     )  # fmt: skip
 
 
-def banks() -> list[BankView]:
-    return [bank("A"), bank("B"), bank("C"), bank("D", online=False)]
+def banks(speak: Words = ENGLISH) -> list[BankView]:
+    return [bank(name, online=name != "D", speak=speak) for name in "ABCD"]
 
 
-_SAID: tuple[tuple[str, str, str | None, str | None, str, str | None, str], ...] = (
-    ("A", "door.opened", "09", "Jonas Eder", "Door opened", None, "plain"),
-    ("A", "access.granted", "09", "Jonas Eder", "May open", "by badge", "good"),
-    ("B", "tap.denied", None, None, "Denied: Unknown badge", None, "denied"),
-    ("C", "door.held_open", "09", "Elif Yıldız", "Door left open", "for 15 min", "alarm"),
-    ("C", "door.forced", "21", None, "Door forced", "it opened although nothing released it", "alarm"),
-    ("A", "door.closed", "17", "Mei Tanaka", "Door closed", "open for 41 s", "plain"),
-    ("A", "unlock.settled", "17", "Mei Tanaka", "Opened", "712 ms after it was asked for", "good"),
-    ("D", "contact.lost", None, None, "Lost the server", None, "alarm"),
-    ("A", "tap.denied", "02", "Nora Visser", "Denied: Has as many lockers as allowed", None, "denied"),
-    ("A", "assignment.started", "17", "Mei Tanaka", "Got the locker (day)", None, "good"),
-    ("A", "locker.out_of_service", "12", "Lena Fischer", "Out of service", "door damaged", "plain"),
-    ("C", "assignment.ended", "05", "Ines Novak", "Released by its holder", None, "plain"),
-)
+# Bank, event, who: each is said in the viewer's language, as the server does.
+_HAPPENED: tuple[tuple[str, ev.Event, str | None], ...] = (
+    ("A", ev.DoorOpened(locker="09", grant="g1"), "Jonas Eder"),
+    ("A", ev.AccessGranted(grant="g1", locker="09", way=Way.TAP), "Jonas Eder"),
+    ("B", ev.TapDenied(reason=Reason.UNKNOWN_CREDENTIAL), None),
+    ("C", ev.DoorHeldOpen(locker="09", open_ms=15 * MINUTE_MS), "Elif Yıldız"),
+    ("C", ev.DoorForced(locker="21"), None),
+    ("A", ev.DoorClosed(locker="17", open_ms=41_000), "Mei Tanaka"),
+    ("A", ev.UnlockSettled(grant="g0", locker="17", outcome=Outcome.OPENED, tap_to_open_ms=712), "Mei Tanaka"),
+    ("D", ev.ContactLost(last_ms=0), None),
+    ("A", ev.TapDenied(reason=Reason.LIMIT_REACHED, locker="02", offline=True), "Nora Visser"),
+    (
+        "A",
+        ev.AssignmentStarted(assignment="a1", locker="17", person="p_1", mode=Mode.DAY, ends_ms=None, rule="r"),
+        "Mei Tanaka",
+    ),
+    ("A", ev.OutOfService(locker="12", reason="door_damaged"), "Lena Fischer"),
+    (
+        "C",
+        ev.AssignmentEnded(
+            assignment="a2", locker="05", person="p_2", cause=Cause.RELEASED, ended_ms=0, former_may_open=True,
+            check="contents_unknown",
+        ),
+        "Ines Novak",
+    ),
+    ("B", ev.CommandDone(command="c1", kind="end", outcome="refused", reason=Reason.ASSIGNMENT_CHANGED), None),
+    ("A", ev.LinkLost(link="bus 1", lockers=("01", "02")), None),
+)  # fmt: skip
 
 
-def events(count: int = 14, *, only: str | None = None, number: str | None = None) -> list[EventView]:
+def events(
+    count: int = 14, *, only: str | None = None, number: str | None = None, speak: Words = ENGLISH
+) -> list[EventView]:
     """Newest first; the oldest ones of a long list are of yesterday."""
     found: list[EventView] = []
     for index in range(count):
-        name, kind, at_locker, who, what, how, tone = _SAID[index % len(_SAID)]
-        name, at_locker = only or name, number or at_locker
+        name, event, who = _HAPPENED[index % len(_HAPPENED)]
+        name, at_locker = only or name, number or getattr(event, "locker", None)
+        said = words(event, speak)
         found.append(
             EventView(
-                id=9_000 - index, bank=name, seq=4821 - index, at=NOW_MS - index * index * 41_000, type=kind,
-                locker=f"{name}-{at_locker}" if at_locker else None, who=who, what=what, how=how, tone=tone,
+                id=9_000 - index, bank=name, seq=4821 - index, at=NOW_MS - index * index * 41_000, type=event.TYPE,
+                locker=f"{name}-{at_locker}" if at_locker else None, who=who,
+                what=said.what, how=said.how, tone=said.tone, why=None,
             )
         )  # fmt: skip
     return found
@@ -159,6 +183,6 @@ def shell(nav: str = "", **more: Any) -> dict[str, Any]:
     """What every page needs."""
     return {
         "nav": nav, "site": "Kestrel House", "me": {"name": "Lena Fischer", "initials": "LF"},
-        "attention": len(needs_of(banks())), "workbench": True, "now": NOW_MS,
+        "attention": len(needs_of(banks(), ENGLISH)), "workbench": True, "now": NOW_MS,
         "feed": 9_000, **more,
     }  # fmt: skip

@@ -15,75 +15,86 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from cubbyhole.domain.vocabulary import Reason
 from cubbyhole.server.banks.needs import needs_of
+from cubbyhole.server.banks.wording import words_for_act, words_for_command
+from cubbyhole.server.commands.live import Result
+from cubbyhole.server.commands.pages import answer_in
 from cubbyhole.server.web.security import HEADERS
 from cubbyhole.ui.render import Renderer, static_folder
-from cubbyhole.ui.words import Words
+from cubbyhole.ui.words import ENGLISH, Words
 from tests.ui import furnished
 
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "json": "application/json"}
 Page = tuple[str, dict[str, Any]]
 
 
-def overview(banks: list[Any]) -> Page:
+def overview(banks: list[Any], speak: Words) -> Page:
     shown = furnished.shell(
-        "overview", banks=banks, events=furnished.events() if banks else [], needs=needs_of(banks),
+        "overview", banks=banks, events=furnished.events(speak=speak) if banks else [], needs=needs_of(banks, speak),
         figures=furnished.figures(banks),
     )  # fmt: skip
     return "overview.html", {**shown, "attention": len(shown["needs"])}
 
 
-def one_bank(name: str, number: str | None, **said: Any) -> Page:
-    bank = furnished.bank(name, online=name != "D")
+def one_bank(name: str, number: str | None, speak: Words = ENGLISH, *, wrong: bool = False, **said: Any) -> Page:
+    """A bank with its drawer; ``wrong``: everything that can be wrong with a bank is."""
+    bank = furnished.bank(name, online=name != "D", speak=speak)
+    if wrong:
+        bank = {**bank, "quarantine": "a batch without lines", "lagging": True, "clock_doubt": True, "stale": True}
     locker = next((view for view in bank["lockers"] if view["number"] == number), None)
+    out = words_for_act(locker["out_of_service"], speak) if locker and locker["out_of_service"] else None
     return "bank.html", furnished.shell(
-        "banks", bank=bank, locker=locker, events=furnished.events(12, only=name),
-        history=furnished.events(6, only=name, number=number) if locker else [],
+        "banks", bank=bank, locker=locker, out=out, events=furnished.events(12, only=name, speak=speak),
+        history=furnished.events(6, only=name, number=number, speak=speak) if locker else [],
         **{"requested": [], "problem": None, "done": None, **said},
     )  # fmt: skip
 
 
-def pages() -> dict[str, Callable[[], Page]]:
+def pages(speak: Words = ENGLISH) -> dict[str, Callable[[], Page]]:
     """Every page by its address; what the server would never show at one address has one of its own."""
     nobody = {"me": None, "attention": 0}
+    refused = Result("c_1", "refused", Reason.ALARM.value)
     return {
-        "/": lambda: overview(furnished.banks()),
-        "/empty": lambda: overview([]),
-        "/banks": lambda: ("banks.html", furnished.shell("banks", banks=furnished.banks())),
-        "/banks/A": lambda: one_bank("A", None),
-        "/banks/A/09": lambda: one_bank("A", "09"),
-        "/banks/A/16": lambda: one_bank("A", "16", done="Noted: somebody has looked into A-16."),
-        "/banks/B": lambda: one_bank("B", None),
+        "/": lambda: overview(furnished.banks(speak), speak),
+        "/empty": lambda: overview([], speak),
+        "/banks": lambda: ("banks.html", furnished.shell("banks", banks=furnished.banks(speak))),
+        "/banks/A": lambda: one_bank("A", None, speak),
+        "/banks/A/09": lambda: one_bank("A", "09", speak),
+        "/banks/A/12": lambda: one_bank("A", "12", speak),
+        "/banks/A/16": lambda: one_bank("A", "16", speak, done=speak.t("done.checked", locker="A-16")),
+        "/banks/B": lambda: one_bank("B", None, speak),
         "/banks/B/02": lambda: one_bank(
-            "B", "02", problem="The bank refused: The locker has an alarm.",
-            requested=["End use: requested; the bank has not answered yet."],
+            "B", "02", speak, problem=answer_in(speak, refused, "open", "B-02")[0],
+            requested=[speak.t("requested", command=words_for_command("end", speak))],
         ),
-        "/banks/C": lambda: one_bank("C", None),
-        "/banks/C/21": lambda: one_bank("C", "21"),
-        "/banks/D": lambda: one_bank("D", None),
+        "/banks/C": lambda: one_bank("C", None, speak),
+        "/banks/C/21": lambda: one_bank("C", "21", speak),
+        "/banks/D": lambda: one_bank("D", None, speak),
+        "/wrong": lambda: one_bank("A", None, speak, wrong=True),
         "/events": lambda: (
             "events.html",
             furnished.shell(
-                "events", banks=furnished.banks(), events=furnished.events(60), chosen={"bank": "", "tone": ""},
-                older="/events?before=8940",
+                "events", banks=furnished.banks(speak), events=furnished.events(60, speak=speak),
+                chosen={"bank": "", "tone": ""}, older="/events?before=8940",
             ),
         ),
         "/people": lambda: ("people.html", furnished.shell("people", people=furnished.people(), query="", total=62)),
         "/workbench": lambda: (
             "workbench.html",
             furnished.shell(
-                "workbench", banks=[furnished.bank("A"), furnished.bank("B")], events=furnished.events(),
-                people=furnished.badges(),
+                "workbench", banks=[furnished.bank("A", speak=speak), furnished.bank("B", speak=speak)],
+                events=furnished.events(speak=speak), people=furnished.badges(),
             ),
         ),
         "/sign-in": lambda: (
             "sign_in.html",
-            furnished.shell(problem=None, next="/", account="", any_password=True) | nobody,
+            furnished.shell(problem=speak.t("sign_in.wait", n=4), next="/", account="", any_password=True) | nobody,
         ),
         "/owner": lambda: ("owner.html", furnished.shell(token="t0ken", problem=None) | nobody),
         "/error": lambda: (
             "error.html",
-            furnished.shell(title="Not found", detail="There is no bank Z.", status=404) | nobody,
+            furnished.shell(title=speak.t("error.404"), detail=speak.t("error.no_bank", bank="Z"), status=404) | nobody,
         ),
     }  # fmt: skip
 
@@ -92,7 +103,8 @@ class Showroom:
     """A tiny HTTP server on ``port`` (0: any). `heard` is what pages posted: address and body."""
 
     def __init__(self, port: int = 0) -> None:
-        self.renderer, self.pages = Renderer(), pages()
+        self.renderer = Renderer()
+        self.moved: dict[str, str] = {}  # what is shown instead at an address
         self.heard: list[tuple[str, str]] = []
         self.listening: list[queue.Queue[bytes | None]] = []
         self.asked_after: list[str] = []
@@ -133,8 +145,9 @@ class Showroom:
             feed.put(None)
 
     def render(self, path: str, language: str = "en") -> str:
-        template, shown = self.pages[path]()
-        return self.renderer.page(template, Words(language, furnished.ZONE), **shown)
+        speak = Words(language, furnished.ZONE)
+        template, shown = pages(speak)[self.moved.get(path, path)]()
+        return self.renderer.page(template, speak, **shown)
 
     def get(self, visitor: BaseHTTPRequestHandler) -> None:
         address = urlsplit(visitor.path)
@@ -151,7 +164,7 @@ class Showroom:
             self._answer(visitor, self.renderer.page("locker.html", Words(), **shown).encode())
         else:
             path = f"{address.path}/{asked['locker']}" if "locker" in asked else address.path
-            known = path in self.pages
+            known = path in pages()
             html = self.render(path if known else "/error", asked.get("language", "en"))
             self._answer(visitor, html.encode(), status=200 if known else 404)
 
@@ -193,5 +206,5 @@ class Showroom:
 
 if __name__ == "__main__":
     with Showroom(int(sys.argv[1]) if len(sys.argv) > 1 else 8090) as room:
-        print("\n".join(room.url + path for path in room.pages), flush=True)
+        print("\n".join(room.url + path for path in pages()), flush=True)
         threading.Event().wait()

@@ -8,6 +8,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from cubbyhole.domain.events import BootStarted
 from cubbyhole.ui.render import Renderer, static_folder
 from cubbyhole.ui.words import LANGUAGES, Words
 from tests.ui import furnished
@@ -62,12 +63,16 @@ def drawn(renderer: Renderer, page: Page, language: str = "en") -> str:
     return renderer.page(template, Words(language, furnished.ZONE), **shown)
 
 
+def in_language(path: str, language: str) -> Page:
+    return pages(Words(language, furnished.ZONE))[path]()
+
+
 EVERY = pytest.mark.parametrize(("path", "language"), [(path, language) for path in pages() for language in LANGUAGES])
 
 
 @EVERY
 def test_a_page_needs_nothing_that_its_security_policy_forbids(renderer: Renderer, path: str, language: str) -> None:
-    found = elements(drawn(renderer, pages()[path](), language))
+    found = elements(drawn(renderer, in_language(path, language), language))
     for tag, attributes in found:
         assert "style" not in attributes and tag != "style"
         assert not [name for name in attributes if name.startswith("on")]
@@ -78,11 +83,11 @@ def test_a_page_needs_nothing_that_its_security_policy_forbids(renderer: Rendere
 
 @EVERY
 def test_names_are_unique_headings_there_and_fields_labelled(renderer: Renderer, path: str, language: str) -> None:
-    html = drawn(renderer, pages()[path](), language)
+    html = drawn(renderer, in_language(path, language), language)
     ids = values(html, "id")
     assert len(ids) == len(set(ids))
     # A drawer that is not open yet gets its title with its contents.
-    known = {*ids, "drawer-title"} if path.startswith("/banks/") else set(ids)
+    known = {*ids, "drawer-title"} if path.startswith(("/banks/", "/wrong")) else set(ids)
     assert set(" ".join(values(html, "aria-labelledby")).split()) <= known
     assert html.count("<h1") == 1
     shown_fields = [tag for tag, a in elements(html) if tag in ("input", "select") and a.get("type") != "hidden"]
@@ -91,7 +96,7 @@ def test_names_are_unique_headings_there_and_fields_labelled(renderer: Renderer,
 
 @EVERY
 def test_no_link_is_dead(renderer: Renderer, path: str, language: str) -> None:
-    html = drawn(renderer, pages()[path](), language)
+    html = drawn(renderer, in_language(path, language), language)
     targets = [a["href"] for tag, a in elements(html) if tag == "a" and "href" in a] + values(html, "action")
     for target in targets:
         if not target.startswith("#"):
@@ -100,7 +105,7 @@ def test_no_link_is_dead(renderer: Renderer, path: str, language: str) -> None:
 
 def test_hostile_names_are_text_everywhere(renderer: Renderer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(furnished, "PEOPLE", (HOSTILE,))
-    monkeypatch.setattr(furnished, "_SAID", (("A", "door.opened", "09", HOSTILE, HOSTILE, HOSTILE, "plain"),))
+    monkeypatch.setattr(furnished, "_HAPPENED", (("A", BootStarted(version=HOSTILE), HOSTILE),))
     monkeypatch.setitem(furnished.FURNITURE, "A", (HOSTILE, HOSTILE, furnished.FURNITURE["A"][2]))
     shown = 0
     for path, page in pages().items():

@@ -13,7 +13,7 @@ from cubbyhole.ui.bank_svg import locker_label
 from cubbyhole.ui.render import static_folder
 from cubbyhole.ui.words import Words
 from tests.ui import furnished
-from tests.ui.showroom import Showroom
+from tests.ui.showroom import Showroom, pages
 
 pytestmark = [
     pytest.mark.browser,
@@ -64,7 +64,8 @@ def changed(name: str, number: str, **said: Any) -> LockerView:
 
 
 def header(bank: BankView, **said: Any) -> dict[str, Any]:
-    keys = ("id", "online", "offline_since", "clock_doubt", "free", "in_use", "total", "seq")
+    wrong = ("online", "offline_since", "lagging", "clock_doubt", "stale", "quarantine")
+    keys = ("id", *wrong, "free", "in_use", "total", "seq")
     return {**{key: bank[key] for key in keys}, **said}  # type: ignore[literal-required]
 
 
@@ -75,7 +76,7 @@ def door(desk: Page, locker: str) -> Any:
 SAID: list[dict[str, Any]] = [
     {"state": "inuse", "door": "open", "lock": "released"},
     {"state": "oos", "check": "not_empty"},
-    {"state": "oos", "check": "not_empty", "out_of_service": "Cleaning"},
+    {"state": "oos", "check": "not_empty", "out_of_service": "cleaning"},
     {"state": "alarm", "alarm": "jammed", "lock": "jammed"},
     {"state": "offline", "door": "unknown", "lock": "unknown"},
     {"state": "free", "features": ["charging", "low"]},
@@ -135,17 +136,16 @@ def test_figures_captions_and_presence_follow_the_banks(room: Showroom, desk: Pa
 
 def test_what_needs_somebody_is_listed_as_soon_as_it_does(room: Showroom, desk: Page) -> None:
     visit(desk, room, "/")
-    shown = room.pages["/"]
     room.say("change", 9_101, banks=[], lockers=[changed("A", "05")], events=[])
     try:
-        room.pages["/"] = room.pages["/empty"]
+        room.moved["/"] = "/empty"
         wrong = changed("A", "05", state="alarm", alarm="forced", door="open")
         room.say("change", 9_102, banks=[], lockers=[wrong], events=[])
         desk.clock.run_for(5_000)
         expect(desk.locator("[data-part=needs]")).to_contain_text("Everything is in order")
         expect(desk.locator("[data-part=attention]")).to_be_empty()
     finally:
-        room.pages["/"] = shown
+        room.moved.clear()
 
 
 def test_the_drawer_is_a_dialog_that_gives_the_focus_back(room: Showroom, desk: Page) -> None:
@@ -233,8 +233,8 @@ SIZES = [
 @pytest.mark.parametrize("desk", SIZES, indirect=True, ids=["320", "390", "820", "1440"])
 def test_no_page_is_wider_than_its_screen(room: Showroom, desk: Page) -> None:
     too_wide = []
-    for path in room.pages:
-        desk.goto(path.replace("/09", "?locker=09").replace("/16", "?locker=16"))
+    for path in pages():
+        desk.goto(path)
         over = desk.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if over > 0:
             too_wide.append((path, over))

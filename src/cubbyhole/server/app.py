@@ -25,7 +25,6 @@ from cubbyhole.server.commands.once import KeyReused
 from cubbyhole.server.commands.standing import NotPossible
 from cubbyhole.server.live import routes as live_routes
 from cubbyhole.server.live.hub import TooManyWatchers
-from cubbyhole.server.notices import pages as notices_pages
 from cubbyhole.server.people import pages as people_pages
 from cubbyhole.server.persistence.pool import Overloaded
 from cubbyhole.server.rules import api as rules_api
@@ -54,10 +53,13 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
         redoc_url=None, separate_input_output_schemas=False,
     )  # fmt: skip
     store, workbench = services.store, services.settings.workbench
-    pages = Pages(renderer, store, workbench=workbench is not None) if renderer is not None else None
-    problems.install(app, pages.error if pages is not None else None)
+    problems.install(app)
     _explain_refusals(app)
     dependencies.install(app, auth)
+    pages = None
+    if renderer is not None:
+        pages = Pages(renderer, store, services.queries.attention, workbench=workbench is not None)
+        problems.show_people_pages(app, pages.error)
     app.include_router(_plain_routes(services))
     app.include_router(banks_api.make_router(store, services.queries))
     app.include_router(commands_api.make_router(services.actions))
@@ -72,7 +74,6 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
         if workbench is not None:
             app.include_router(workbench_pages.make_router(services, pages, workbench))
         app.mount("/static", Built(directory=static_folder()), name="static")
-        app.include_router(notices_pages.make_router(store, pages, services.post.links, services.post.taps))
     # Live streams stay as they are: the middleware knows them by their type.
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
     app.add_middleware(Security)
@@ -93,8 +94,7 @@ def _plain_routes(services: Services) -> APIRouter:
         """The server can do its work."""
         report = services.readiness.report()
         ok = all(report.values())
-        hints = services.readiness.hints()
-        return JSONResponse({"ok": ok, "checks": report, "hints": hints}, 200 if ok else 503)
+        return JSONResponse({"ok": ok, "checks": report}, 200 if ok else 503)
 
     @router.get(AUTHORITY_PATH)
     async def authority() -> Response:

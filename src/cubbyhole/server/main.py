@@ -13,7 +13,6 @@ from collections.abc import Awaitable, Callable
 import structlog
 import uvicorn
 
-from cubbyhole.integrations.mail.smtp import make_transport
 from cubbyhole.protocol.fabric.errors import Refused
 from cubbyhole.protocol.fabric.login import Endpoint
 from cubbyhole.server.app import create_app
@@ -40,7 +39,6 @@ from cubbyhole.server.installation import now_ms, open_store
 from cubbyhole.server.keys import load_or_make
 from cubbyhole.server.live.hub import Hub, Moved
 from cubbyhole.server.live.stream import LiveFeed
-from cubbyhole.server.notices.post import Post
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.services import Services
@@ -67,7 +65,6 @@ class Server:
     async def start(self) -> Services:
         """Raises what the parts raise: each message says what to do."""
         settings, loop = self.settings, asyncio.get_running_loop()
-        transport = await asyncio.to_thread(make_transport, settings.smtp, settings.mail_from)
         store = await asyncio.to_thread(open_store, settings)
         self._stack.callback(store.engine.dispose)
         await asyncio.to_thread(refold_stale, store)
@@ -82,7 +79,8 @@ class Server:
         heartbeats = Heartbeats(time.monotonic, now_ms, lambda bank, online: hub.publish(Moved(bank, all_lockers=True)))
 
         def announce(change: Change) -> None:
-            loop.call_soon_threadsafe(heartbeats.committed, change.bank, change.epoch, change.seq)
+            if not change.quarantined:
+                loop.call_soon_threadsafe(heartbeats.committed, change.bank, change.epoch, change.seq)
             hub.publish(Moved(change.bank, change.lockers, False, *change.ordinals))
             for settled in change.settled:
                 outcomes.settled(Result(settled.command, settled.outcome, settled.reason))
@@ -112,13 +110,10 @@ class Server:
         await rounds.start()
         self._stack.push_async_callback(rounds.stop)
 
-        post = Post(store, sealing, transport, base_url=settings.base_url, language=settings.language)
-        await post.start()
-        self._stack.push_async_callback(post.stop)
-        readiness = Readiness(store, {"fabric": lambda: link.connected}, post.hints)
+        readiness = Readiness(store, {"fabric": lambda: link.connected})
         feed = LiveFeed(hub, store, pool, queries)
         self.services = Services(
-            settings, store, pool, sealing, authority, heartbeats, queries, actions, feed, readiness, offered, post
+            settings, store, pool, sealing, authority, heartbeats, queries, actions, feed, readiness, offered
         )
         auth = Auth(store, pool, always_secure=settings.base_url.startswith("https:"))
         self._stack.callback(auth.close)

@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from zoneinfo import ZoneInfo
 
 LANGUAGES = ("en", "de")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Something to say once it is known in which language: a key of the locale files and what fills it in."""
+
+    key: str
+    values: Mapping[str, object] = field(default_factory=dict)
 
 
 class MissingWords(KeyError):
@@ -38,6 +48,14 @@ class Words:
         if key not in texts:
             raise MissingWords(f"{self.language}: {key}")
         return texts[key].format(**values)
+
+    def say(self, text: Text) -> str:
+        """A text in this language."""
+        return self.t(text.key, **text.values)
+
+    def known(self, key: str) -> str | None:
+        """The text of ``key`` as it stands; None where there is none. For words that come from elsewhere."""
+        return catalogue(self.language).get(key)
 
     def some(self, *prefixes: str) -> dict[str, str]:
         """All texts whose keys begin so: what the page's script needs to go on speaking this language."""
@@ -78,3 +96,16 @@ class Words:
 
     def _local(self, at_ms: int) -> datetime:
         return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.timezone)
+
+
+def language_for(accepted: str) -> str:
+    """The first language of an ``Accept-Language`` header that there is; English where there is none of them."""
+    for part in accepted[:200].split(","):
+        language = part.partition(";")[0].strip().partition("-")[0].lower()
+        if language in LANGUAGES:
+            return language
+    return "en"
+
+
+# For programs and logs: what the API says besides its stable words.
+ENGLISH = Words()

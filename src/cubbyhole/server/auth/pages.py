@@ -25,8 +25,9 @@ from cubbyhole.server.auth.dependencies import (
     safe_path,
     set_cookie,
 )
-from cubbyhole.server.auth.passwords import WeakPassword
+from cubbyhole.server.auth.passwords import LEAST_CHARACTERS, MOST_CHARACTERS, WeakPassword
 from cubbyhole.server.auth.waits import MustWait
+from cubbyhole.ui.words import Text
 
 # Makes a whole page: the template's name, the request, the status, and what the template shows.
 Render = Callable[[str, Request, int, dict[str, Any]], Response]
@@ -39,7 +40,7 @@ _GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Ro
 
 def make_router(auth: Auth, render: Render) -> APIRouter:
     """The routes; ``render`` draws `owner.html` (token, problem), `sign_in.html` (next, account, problem, any_password)
-    and `error.html` (title, detail, status)."""
+    and `error.html` (title, detail, status). What a person reads is given as `Text`."""
     router = APIRouter(include_in_schema=False, dependencies=[open_to_all])
 
     def page(request: Request, code: int, template: str, /, **shown: Any) -> Response:
@@ -53,14 +54,13 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         return response
 
     async def sign_in_page(
-        request: Request, status: int, *, to: str, account: str = "", problem: str | None = None
+        request: Request, status: int, *, to: str, account: str = "", problem: Text | None = None
     ) -> Response:
         shown = {"next": to, "account": account, "problem": problem, "any_password": await auth.any_password()}
         return page(request, status, "sign_in.html", **shown)
 
     def spent_page(request: Request) -> Response:
-        detail = str(owner_link.LinkSpent())
-        return page(request, 410, "error.html", title="This link does not work any more", detail=detail, status=410)
+        return page(request, 410, "error.html", title=Text("error.410"), detail=Text("error.410.detail"), status=410)
 
     @router.get("/owner/{token}")
     async def look_at_link(request: Request, token: str) -> Response:
@@ -74,8 +74,9 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         form = await read_form(request)
         try:
             signed_in = await auth.spend_link(token, form.get("password"), device(request))
-        except WeakPassword as weak:
-            return page(request, 422, "owner.html", token=token, problem=str(weak))
+        except WeakPassword:
+            weak = Text("sign_in.weak", {"least": LEAST_CHARACTERS, "most": MOST_CHARACTERS})
+            return page(request, 422, "owner.html", token=token, problem=weak)
         except owner_link.LinkSpent:
             return spent_page(request)
         return welcome(request, signed_in, "/")
@@ -94,10 +95,11 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         to, account = safe_path(form.get("next")), form.get("account", "")[:200]
         try:
             signed_in = await auth.sign_in(account, form.get("password", ""), address_of(request), device(request))
-        except SignInRefused as refused:
-            return await sign_in_page(request, 401, to=to, account=account, problem=str(refused))
+        except SignInRefused:
+            return await sign_in_page(request, 401, to=to, account=account, problem=Text("sign_in.refused"))
         except MustWait as wait:
-            response = await sign_in_page(request, 429, to=to, account=account, problem=str(wait))
+            said = Text("sign_in.wait", {"n": wait.wait_s})
+            response = await sign_in_page(request, 429, to=to, account=account, problem=said)
             response.headers["Retry-After"] = str(wait.wait_s)
             return response
         return welcome(request, signed_in, to)

@@ -55,6 +55,7 @@ class Change:
     ordinals: tuple[int, int]
     lockers: frozenset[str]
     settled: tuple[Settled, ...] = field(default=())
+    quarantined: bool = False  # nothing was committed: from here on the journal is not believed
 
 
 class Ingest:
@@ -86,6 +87,8 @@ class Ingest:
                 case Nothing():
                     return self._again(work, row)
                 case Suspect(why):
+                    told = Change(bank, row["epoch"], row["last_seq"], (0, -1), frozenset(), quarantined=True)
+                    work.after_commit(lambda: self._announce(told))
                     return _quarantine(work, row, batch, payload, why)
                 case Accepted():
                     if verdict.hole is not None and batch.gap is not None:

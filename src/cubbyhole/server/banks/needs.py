@@ -7,12 +7,7 @@ from typing import TypedDict
 
 from cubbyhole.server.banks.views import BankView, LockerView
 from cubbyhole.server.banks.wording import words_for_check
-
-_ALARMS = {
-    "forced": ("Door forced", "It opened although nothing released it. Look, then say that you have looked."),
-    "held_open": ("Door left open", "Somebody should push it shut."),
-    "jammed": ("Lock jammed", "It did not open. Free the lock, then say that you have looked."),
-}
+from cubbyhole.ui.words import Words
 
 
 class Need(TypedDict):
@@ -23,33 +18,43 @@ class Need(TypedDict):
     href: str
 
 
-def needs_of(banks: Iterable[BankView]) -> list[Need]:
-    """Everything that is wrong or waits for a look."""
+def needs_of(banks: Iterable[BankView], speak: Words) -> list[Need]:
+    """Everything that is wrong or waits for a look, in the viewer's language."""
     hot: list[Need] = []
     rest: list[Need] = []
     for bank in banks:
-        href = f"/banks/{bank['id']}"
-        if bank["quarantine"] is not None:
-            detail = f"The journal is not believed ({bank['quarantine']}). The picture is frozen."
-            hot.append(Need(state="alarm", icon="alarm", title=f"Bank {bank['id']}", detail=detail, href=href))
-        if not bank["online"]:
-            detail = "No contact. Badges still work there; what you ask for waits."
-            rest.append(Need(state="offline", icon="offline", title=f"Bank {bank['id']}", detail=detail, href=href))
-        if bank["clock_doubt"]:
-            detail = "The clock is in doubt: nothing ends early, rights with a time of their own wait."
-            rest.append(Need(state="expiring", icon="clock", title=f"Bank {bank['id']}", detail=detail, href=href))
-        if bank["stale"]:
-            detail = "Not all of its record can be shown: an update of the server is due, or a part has still to come."
-            rest.append(Need(state="expiring", icon="clock", title=f"Bank {bank['id']}", detail=detail, href=href))
+        _look_at_bank(bank, speak, hot, rest)
         for locker in bank["lockers"]:
-            _look_at(locker, f"{href}?locker={locker['number']}", hot, rest)
+            _look_at(locker, f"/banks/{bank['id']}?locker={locker['number']}", speak, hot, rest)
     return hot + rest
 
 
-def _look_at(locker: LockerView, href: str, hot: list[Need], rest: list[Need]) -> None:
-    if locker["alarm"] is not None:
-        title, detail = _ALARMS.get(locker["alarm"], (locker["alarm"], ""))
-        hot.append(Need(state="alarm", icon="alarm", title=f"{locker['id']}: {title}", detail=detail, href=href))
+def _look_at_bank(bank: BankView, speak: Words, hot: list[Need], rest: list[Need]) -> None:
+    title, href = speak.t("needs.bank", bank=bank["id"]), f"/banks/{bank['id']}"
+
+    def need(state: str, icon: str, key: str) -> Need:
+        return Need(state=state, icon=icon, title=title, detail=speak.t(key), href=href)
+
+    if bank["quarantine"] is not None:
+        hot.append(need("alarm", "alarm", "needs.quarantine"))
+    if not bank["online"]:
+        rest.append(need("offline", "offline", "needs.offline" if bank["offline_since"] else "needs.never"))
+    if bank["lagging"]:
+        rest.append(need("expiring", "clock", "needs.lagging"))
+    if bank["clock_doubt"]:
+        rest.append(need("expiring", "clock", "needs.clock"))
+    if bank["stale"]:
+        rest.append(need("expiring", "clock", "needs.stale"))
+
+
+def _look_at(locker: LockerView, href: str, speak: Words, hot: list[Need], rest: list[Need]) -> None:
+    alarm = locker["alarm"]
+    if alarm is not None:
+        what = speak.known(f"needs.{alarm}") or speak.t("needs.alarm")
+        detail = speak.known(f"needs.{alarm}.detail") or speak.t("needs.alarm.detail")
+        title = speak.t("needs.locker", locker=locker["id"], what=what)
+        hot.append(Need(state="alarm", icon="alarm", title=title, detail=detail, href=href))
     elif locker["out_of_service"] is None and locker["holder"] is None and locker["check"] is not None:
-        detail = f"Not offered: {words_for_check(locker['check'])}."
-        rest.append(Need(state="oos", icon="oos", title=f"{locker['id']}: look inside", detail=detail, href=href))
+        detail = speak.t("note.not_offered", why=words_for_check(locker["check"], speak))
+        title = speak.t("needs.locker", locker=locker["id"], what=speak.t("needs.look_inside"))
+        rest.append(Need(state="oos", icon="check", title=title, detail=detail, href=href))

@@ -14,9 +14,10 @@ from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.banks.needs import needs_of
 from cubbyhole.server.banks.queries import TYPES_BY_TONE, BankQueries
 from cubbyhole.server.banks.views import BankView, LockerView
-from cubbyhole.server.banks.wording import words_for_command
+from cubbyhole.server.banks.wording import words_for_act, words_for_command
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.web.rendering import Pages
+from cubbyhole.ui.words import Words
 
 EVENTS_ON_OVERVIEW = 14
 EVENTS_ON_BANK = 12
@@ -30,10 +31,15 @@ class BankPages:
     def __init__(self, store: Store, queries: BankQueries, pages: Pages) -> None:
         self._store, self._queries, self._pages = store, queries, pages
 
+    def speak(self, request: Request, connection: Connection) -> Words:
+        """The viewer's language and the place's time zone."""
+        return self._pages.speak(request, connection)
+
     def overview(self, request: Request, connection: Connection, caller: Caller) -> Response:
-        banks = self._queries.banks(connection)
-        needs = needs_of(banks)
-        events = self._queries.events(connection, limit=EVENTS_ON_OVERVIEW, quiet=False)
+        speak = self.speak(request, connection)
+        banks = self._queries.banks(connection, speak=speak)
+        needs = needs_of(banks, speak)
+        events = self._queries.events(connection, limit=EVENTS_ON_OVERVIEW, quiet=False, speak=speak)
         total, in_use = sum(bank["total"] for bank in banks), sum(bank["in_use"] for bank in banks)
         figures = {
             "in_use": in_use,
@@ -44,26 +50,24 @@ class BankPages:
             "denied": self._queries.denied_since(connection, self._store.now_ms() - 24 * 3_600_000),
         }
         return self._pages.page(
-            "overview.html", request, connection, caller, nav="overview", attention=len(needs), banks=banks,
-            events=events[::-1], needs=needs, figures=figures,
+            "overview.html", request, connection, caller, nav="overview", banks=banks, events=events[::-1],
+            needs=needs, figures=figures,
         )  # fmt: skip
 
     def list(self, request: Request, connection: Connection, caller: Caller) -> Response:
-        banks = self._queries.banks(connection)
-        attention = len(needs_of(banks))
-        return self._pages.page(
-            "banks.html", request, connection, caller, nav="banks", attention=attention, banks=banks
-        )
+        banks = self._queries.banks(connection, speak=self.speak(request, connection))
+        return self._pages.page("banks.html", request, connection, caller, nav="banks", banks=banks)
 
     def bank(self, request: Request, connection: Connection, caller: Caller, bank: str, locker: str | None) -> Response:
-        found = self._queries.bank(connection, bank)
+        speak = self.speak(request, connection)
+        found = self._queries.bank(connection, bank, speak)
         if found is None:
-            return self._missing(request, f"There is no bank {bank[:40]}.")
-        events = self._queries.events(connection, limit=EVENTS_ON_BANK, only=[bank], quiet=False)
+            return self._pages.error(request, 404, "error.no_bank", bank=bank[:40])
+        events = self._queries.events(connection, limit=EVENTS_ON_BANK, only=[bank], quiet=False, speak=speak)
         chosen = _locker(found, locker)
         return self._pages.page(
             "bank.html", request, connection, caller, nav="banks", bank=found, events=events[::-1], problem=None,
-            done=None, **self._drawer(connection, found, chosen),
+            done=None, **self._drawer(connection, found, chosen, speak),
         )  # fmt: skip
 
     def locker(
@@ -71,44 +75,48 @@ class BankPages:
         problem: str | None = None, done: str | None = None, status: int = 200,
     ) -> Response:  # fmt: skip
         """The drawer alone."""
-        found = self._queries.bank(connection, bank)
+        speak = self.speak(request, connection)
+        found = self._queries.bank(connection, bank, speak)
         chosen = _locker(found, number) if found is not None else None
         if found is None or chosen is None:
-            return self._missing(request, f"There is no locker {bank[:40]}-{number[:8]}.")
+            return self._pages.error(request, 404, "error.no_locker", locker=f"{bank[:40]}-{number[:8]}")
         return self._pages.page(
             "locker.html", request, connection, caller, bank=found, problem=problem, done=done,
             http_status=status,
-            **self._drawer(connection, found, chosen),
+            **self._drawer(connection, found, chosen, speak),
         )  # fmt: skip
 
     def events(
         self, request: Request, connection: Connection, caller: Caller, bank: str, tone: str, before: int | None
     ) -> Response:
-        banks = self._queries.banks(connection)
+        speak = self.speak(request, connection)
         kinds = TYPES_BY_TONE.get(tone)
         events = self._queries.events(
-            connection, limit=EVENTS_ON_PAGE, before=before, only=[bank] if bank else None, quiet=False, types=kinds
-        )
+            connection, limit=EVENTS_ON_PAGE, before=before, only=[bank] if bank else None, quiet=False, types=kinds,
+            speak=speak,
+        )  # fmt: skip
         older = None
         if len(events) == EVENTS_ON_PAGE:
             asked = {"bank": bank, "tone": tone, "before": events[0]["id"]}
             older = "/events?" + urlencode({key: value for key, value in asked.items() if value})
         return self._pages.page(
-            "events.html", request, connection, caller, nav="events", attention=len(needs_of(banks)), banks=banks,
+            "events.html", request, connection, caller, nav="events", banks=self._queries.banks(connection),
             events=events[::-1], chosen={"bank": bank, "tone": tone}, older=older,
         )  # fmt: skip
 
-    def _drawer(self, connection: Connection, bank: BankView, locker: LockerView | None) -> dict[str, Any]:
+    def _drawer(
+        self, connection: Connection, bank: BankView, locker: LockerView | None, speak: Words
+    ) -> dict[str, Any]:
         if locker is None:
-            return {"locker": None, "history": [], "requested": []}
+            return {"locker": None, "history": [], "requested": [], "out": None}
         number = locker["number"]
-        history = self._queries.events(connection, limit=HISTORY, only=[bank["id"]], locker=number, quiet=False)
+        history = self._queries.events(
+            connection, limit=HISTORY, only=[bank["id"]], locker=number, quiet=False, speak=speak
+        )
         waiting = self._queries.requested(connection, bank["id"], number)
-        requested = [words_for_command(row["kind"]) + ": requested; the bank has not answered yet." for row in waiting]
-        return {"locker": locker, "history": history[::-1], "requested": requested}
-
-    def _missing(self, request: Request, detail: str) -> Response:
-        return self._pages.error(request, 404, "Not found", detail)
+        requested = [speak.t("requested", command=words_for_command(row["kind"], speak)) for row in waiting]
+        out = words_for_act(locker["out_of_service"], speak) if locker["out_of_service"] else None
+        return {"locker": locker, "history": history[::-1], "requested": requested, "out": out}
 
 
 def _locker(bank: BankView, number: str | None) -> LockerView | None:

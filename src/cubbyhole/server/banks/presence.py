@@ -44,10 +44,11 @@ class Seen:
 
     online: bool
     offline_since_ms: int | None
+    lagging: bool = False
 
 
 class Heartbeats:
-    """``mono_s`` and ``now_ms`` are the clocks; ``changed`` hears of every bank that comes or goes."""
+    """``mono_s`` and ``now_ms`` are the clocks; ``changed`` hears of a bank that comes, goes, lags or catches up."""
 
     def __init__(
         self, mono_s: Callable[[], float], now_ms: Callable[[], int], changed: Callable[[str, bool], None]
@@ -119,7 +120,7 @@ class Heartbeats:
     def seen(self, bank: str) -> Seen:
         pulse = self._pulses.get(bank)
         if pulse is not None:
-            return Seen(pulse.online, None if pulse.online else pulse.heard_ms)
+            return Seen(pulse.online, None if pulse.online else pulse.heard_ms, pulse.online and pulse.lagging)
         known = self._known.get(bank)
         return Seen(False, known.last_seen_ms if known is not None else None)
 
@@ -166,4 +167,5 @@ class Heartbeats:
             late = pulse.behind_since_s is not None and now_s - pulse.behind_since_s > LAG_ALARM_AFTER_S
             if late != pulse.lagging:
                 pulse.lagging = late
+                self._changed(bank, pulse.online)
                 yield bank, late

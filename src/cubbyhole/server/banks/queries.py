@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from sqlalchemy import Connection, RowMapping, func, select
+from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 from typing_extensions import TypedDict
 
-from cubbyhole.domain.events import DoorSeen, OccupancyChanged, UnlockSettled
+from cubbyhole.domain.events import DoorSeen, Event, OccupancyChanged, TapDenied, UnknownEvent, UnlockSettled
 from cubbyhole.domain.vocabulary import Door, Occupancy, Outcome
 from cubbyhole.protocol.journal import Line, LineError, decode_line
 from cubbyhole.server.banks.presence import Heartbeats, Standing
@@ -23,6 +23,7 @@ from cubbyhole.server.banks.views import (
 from cubbyhole.server.banks.wording import words
 from cubbyhole.server.persistence.tables import assignments, banks, commands, events, lockers, people
 from cubbyhole.server.persistence.unit import DIRECTORY, Store, counter_value
+from cubbyhole.ui.words import ENGLISH, Words
 
 EVENTS_PER_PAGE_MOST = 500
 _CHUNK = 500
@@ -72,14 +73,16 @@ class BankQueries:
     def __init__(self, store: Store, heartbeats: Heartbeats) -> None:
         self._store, self._heartbeats = store, heartbeats
 
-    def banks(self, connection: Connection, only: Sequence[str] | None = None) -> list[BankView]:
+    def banks(
+        self, connection: Connection, only: Sequence[str] | None = None, speak: Words = ENGLISH
+    ) -> list[BankView]:
         """Banks with all their lockers, in order of id."""
         rows = self._bank_rows(connection, only)
-        found = self.lockers(connection, [row["bank"] for row in rows])
+        found = self.lockers(connection, [row["bank"] for row in rows], speak)
         return [bank_view(row, self._heartbeats.seen(row["bank"]), found.get(row["bank"], [])) for row in rows]
 
-    def bank(self, connection: Connection, bank: str) -> BankView | None:
-        found = self.banks(connection, [bank])
+    def bank(self, connection: Connection, bank: str, speak: Words = ENGLISH) -> BankView | None:
+        found = self.banks(connection, [bank], speak)
         return found[0] if found else None
 
     def headers(self, connection: Connection, only: Sequence[str] | None = None) -> list[BankHeader]:
@@ -87,12 +90,14 @@ class BankQueries:
         found = self.lockers(connection, [row["bank"] for row in rows])
         return [bank_header(row, self._heartbeats.seen(row["bank"]), found.get(row["bank"], [])) for row in rows]
 
-    def lockers(self, connection: Connection, only: Sequence[str] | None = None) -> dict[str, list[LockerView]]:
+    def lockers(
+        self, connection: Connection, only: Sequence[str] | None = None, speak: Words = ENGLISH
+    ) -> dict[str, list[LockerView]]:
         """Lockers by bank, in order of number."""
         query = select(lockers).order_by(lockers.c.bank, lockers.c.number)
         if only is not None:
             query = query.where(lockers.c.bank.in_(only))
-        return self._locker_views(connection, connection.execute(query).mappings().all())
+        return self._locker_views(connection, connection.execute(query).mappings().all(), speak)
 
     def locker(self, connection: Connection, bank: str, number: str) -> LockerView | None:
         query = select(lockers).where(lockers.c.bank == bank, lockers.c.number == number)
@@ -119,6 +124,7 @@ class BankQueries:
         quiet: bool = True,
         upto: int | None = None,
         types: Sequence[str] | None = None,
+        speak: Words = ENGLISH,
     ) -> list[EventView]:
         """Events of the feed, oldest first: the first ones behind ``after``, or the last ones (before ``before``)."""
         query = select(events.c.ordinal, events.c.person, events.c.actor, events.c.line)
@@ -150,7 +156,19 @@ class BankQueries:
         if not quiet:
             read = [(row, line) for row, line in read if not _goes_without_saying(line)]
             read = read[-limit:] if after is None else read[:limit]
-        return [_event_view(row, line, names, notes) for row, line in read]
+        return [_event_view(row, line, names, notes, speak) for row, line in read]
+
+    def attention(self, connection: Connection) -> int:
+        """How long the list of what needs somebody is (`needs.needs_of`), without making it."""
+        lost = or_(lockers.c.check_why.is_not(None), lockers.c.unverified, lockers.c.occupancy == "occupied")
+        unused = and_(lockers.c.out_of_service.is_(None), lockers.c.person.is_(None), lost)
+        query = select(func.count()).select_from(lockers).where(or_(lockers.c.alarm.is_not(None), unused))
+        found = connection.execute(query).scalar_one()
+        for row in self._bank_rows(connection, None):
+            seen = self._heartbeats.seen(row["bank"])
+            found += (row["quarantine"] is not None) + (not seen.online) + seen.lagging
+            found += row["clock_doubt"] + row["stale"]
+        return found
 
     def denied_since(self, connection: Connection, since_ms: int) -> int:
         """How many taps were denied since then."""
@@ -174,7 +192,7 @@ class BankQueries:
         return [
             AssignmentView(
                 id=row["assignment"], bank=row["bank"], locker=f"{row['bank']}-{row['locker']}", person=row["person"],
-                name=names.get(row["person"], "Unknown person"), mode=row["mode"], since=row["since_ms"],
+                name=names.get(row["person"], ENGLISH.t("who.unknown")), mode=row["mode"], since=row["since_ms"],
                 until=row["ends_ms"], ended=row["ended_ms"], cause=row["cause"],
             )
             for row in rows
@@ -198,12 +216,14 @@ class BankQueries:
             query = query.where(banks.c.bank.in_(only))
         return connection.execute(query).mappings().all()
 
-    def _locker_views(self, connection: Connection, rows: Sequence[RowMapping]) -> dict[str, list[LockerView]]:
+    def _locker_views(
+        self, connection: Connection, rows: Sequence[RowMapping], speak: Words = ENGLISH
+    ) -> dict[str, list[LockerView]]:
         names = names_of(connection, (person for row in rows for person in (row["person"], row["former"])))
         now_ms = self._store.now_ms()
         found: dict[str, list[LockerView]] = {}
         for row in rows:
-            view = locker_view(row, self._heartbeats.seen(row["bank"]), names, now_ms)
+            view = locker_view(row, self._heartbeats.seen(row["bank"]), names, now_ms, speak)
             found.setdefault(row["bank"], []).append(view)
         return found
 
@@ -260,31 +280,43 @@ def _notes(connection: Connection, lines: Iterable[Line | None]) -> dict[str, st
     return {commitment: note for commitment, note in connection.execute(query) if note is not None}
 
 
-def _event_view(row: RowMapping, line: Line | None, names: dict[str, str], notes: dict[str, str]) -> EventView:
+def _event_view(
+    row: RowMapping, line: Line | None, names: dict[str, str], notes: dict[str, str], speak: Words
+) -> EventView:
     if line is None:
         return EventView(
             id=row["ordinal"], bank="", seq=0, at=0, type="unreadable", locker=None, who=None,
-            what="This record cannot be read", how="restore the database from a backup", tone="alarm",
+            what=speak.t("event.unreadable"), how=speak.t("event.unreadable.how"), tone="alarm", why=None,
         )  # fmt: skip
-    said = words(line.event)
+    said = words(line.event, speak)
     locker = getattr(line.event, "locker", None)
     note = notes.get(getattr(line.event, "note", None) or "")
-    how = said.how if note is None else f"{said.how}: {note}" if said.how else note
+    how = said.how if note is None else speak.t("event.with_note", how=said.how, note=note) if said.how else note
     return EventView(
         id=row["ordinal"], bank=line.bank, seq=line.seq, at=line.moment.at_ms, type=line.type,
-        locker=f"{line.bank}-{locker}" if locker else None,
-        who=_who(row, names), what=said.what, how=how,
-        tone=said.tone,
+        locker=f"{line.bank}-{locker}" if locker else None, who=_who(row, names, speak), what=said.what, how=how,
+        tone=said.tone, why=_why(line.event),
     )  # fmt: skip
 
 
-def _who(row: RowMapping, names: dict[str, str]) -> str | None:
+def _why(event: Event | UnknownEvent) -> str | None:
+    match event:
+        case TapDenied(reason=reason):
+            return reason.value
+        case UnlockSettled(outcome=outcome) if outcome not in (Outcome.OPENED, Outcome.ALREADY_OPEN):
+            return outcome.value
+        case _:
+            return None
+
+
+def _who(row: RowMapping, names: dict[str, str], speak: Words) -> str | None:
     actor, person = row["actor"], row["person"]
     if actor is not None and actor.startswith("op:"):
         who = str(actor.removeprefix("op:"))
-        return f"{who.removeprefix('token:')} (program)" if who.startswith("token:") else who
+        program = who.startswith("token:")
+        return speak.t("who.program", name=who.removeprefix("token:")) if program else who
     named = person or actor
-    return names.get(named, "Unknown person") if named is not None else None
+    return names.get(named, speak.t("who.unknown")) if named is not None else None
 
 
 def standings(connection: Connection) -> tuple[int, dict[str, Standing]]:

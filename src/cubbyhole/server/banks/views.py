@@ -8,8 +8,9 @@ from sqlalchemy import RowMapping
 from typing_extensions import TypedDict  # pydantic needs this one before Python 3.12
 
 from cubbyhole.server.banks.presence import Seen
-from cubbyhole.server.banks.wording import words_for_act, words_for_check
+from cubbyhole.server.banks.wording import words_for_check
 from cubbyhole.server.web.initials import initials_of
+from cubbyhole.ui.words import ENGLISH, Words
 
 EXPIRING_MS = 30 * 60_000
 
@@ -23,7 +24,10 @@ class HolderView(TypedDict):
 
 
 class LockerView(TypedDict):
-    """One locker as it is drawn. ``state`` is the strongest of what competes; door and lock are drawn over it."""
+    """One locker as it is drawn. ``state`` is the strongest of what competes; door and lock are drawn over it.
+
+    ``check``, ``out_of_service`` and ``alarm`` are stable words; ``note`` is for people.
+    """
 
     id: str
     number: str
@@ -52,6 +56,7 @@ class BankView(TypedDict):
     columns: list[str]
     online: bool
     offline_since: int | None
+    lagging: bool
     clock_doubt: bool
     stale: bool
     quarantine: str | None
@@ -64,12 +69,16 @@ class BankView(TypedDict):
 
 
 class BankHeader(TypedDict):
-    """The part of a `BankView` that moves without any locker moving."""
+    """The part of a `BankView` that moves without any locker moving. ``lagging``: online, but does not take over its
+    directory or commands. ``stale``: not all of its journal is in the picture."""
 
     id: str
     online: bool
     offline_since: int | None
+    lagging: bool
     clock_doubt: bool
+    stale: bool
+    quarantine: str | None
     free: int
     in_use: int
     total: int
@@ -77,7 +86,8 @@ class BankHeader(TypedDict):
 
 
 class EventView(TypedDict):
-    """``id`` is the event's place in the feed of all banks."""
+    """``id`` is the event's place in the feed of all banks; ``why`` the stable word of a denial or an unlock that
+    failed. ``what``, ``how`` and ``who`` are for people."""
 
     id: int
     bank: str
@@ -89,13 +99,16 @@ class EventView(TypedDict):
     what: str
     how: str | None
     tone: str
+    why: str | None
 
 
-def locker_view(row: RowMapping, seen: Seen, names: dict[str, str], now_ms: int) -> LockerView:
+def locker_view(
+    row: RowMapping, seen: Seen, names: dict[str, str], now_ms: int, speak: Words = ENGLISH
+) -> LockerView:
     """The view of a row of `lockers`. Of a bank that is away only what holds without it is shown."""
     away = not seen.online
     person = row["person"]
-    name = names.get(person, "Unknown person") if person is not None else ""
+    name = names.get(person, speak.t("who.unknown")) if person is not None else ""
     holder = HolderView(person=person, name=name, initials=initials_of(name)) if person is not None else None
     check = row["check_why"] or ("unverified" if row["unverified"] else None)
     if check is None and person is None and row["occupancy"] == "occupied":
@@ -115,9 +128,9 @@ def locker_view(row: RowMapping, seen: Seen, names: dict[str, str], now_ms: int)
         since=row["since_ms"],
         until=row["ends_ms"],
         check=check,
-        out_of_service=words_for_act(row["out_of_service"]).capitalize() if row["out_of_service"] else None,
+        out_of_service=row["out_of_service"],
         alarm=row["alarm"],
-        note=_note(row, check, names),
+        note=_note(row, check, names, speak),
     )
 
 
@@ -138,14 +151,14 @@ def _look(row: RowMapping, away: bool, check: str | None, now_ms: int) -> Locker
     return "free" if row["offered"] else "oos"
 
 
-def _note(row: RowMapping, check: str | None, names: dict[str, str]) -> str | None:
+def _note(row: RowMapping, check: str | None, names: dict[str, str], speak: Words) -> str | None:
     notes = []
     if check is not None:
-        notes.append("Not offered: " + words_for_check(check) + ".")
+        notes.append(speak.t("note.not_offered", why=words_for_check(check, speak)))
     if row["former"] is not None:
-        notes.append(f"{names.get(row['former'], 'The former holder')} may still fetch what was left inside.")
+        notes.append(speak.t("note.former", name=names.get(row["former"], speak.t("who.former"))))
     if row["armed"]:
-        notes.append("Ends when the door closes.")
+        notes.append(speak.t("note.armed"))
     return " ".join(notes) or None
 
 
@@ -156,8 +169,6 @@ def bank_view(row: RowMapping, seen: Seen, lockers: list[LockerView]) -> BankVie
         area=row["area"],
         site=row["site"],
         columns=row["columns"].split("\n") if row["columns"] else [],
-        stale=row["stale"],
-        quarantine=_quarantine(row),
         reader=row["reader"],
         lockers=lockers,
     )
@@ -168,7 +179,10 @@ def bank_header(row: RowMapping, seen: Seen, lockers: list[LockerView]) -> BankH
         id=row["bank"],
         online=seen.online,
         offline_since=seen.offline_since_ms,
+        lagging=seen.lagging,
         clock_doubt=row["clock_doubt"],
+        stale=row["stale"],
+        quarantine=_quarantine(row),
         free=sum(view["state"] == "free" for view in lockers),
         in_use=sum(view["holder"] is not None for view in lockers),
         total=len(lockers),

@@ -1,52 +1,37 @@
-"""An event in words for people: who, what, how, and whether it is good news."""
+"""An event in words for people: who, what, how, and whether it is good news. The texts are in the locale files.
+
+The API says the same in English, besides the stable words that programs go by.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.vocabulary import Cause, Lock, Occupancy, Outcome, Reason, Way
+from cubbyhole.domain.vocabulary import Outcome
+from cubbyhole.ui.words import ENGLISH, Words
 
 PLAIN, DENIED, ALARM, GOOD = "plain", "denied", "alarm", "good"
 
-_DENIED = {
-    Reason.UNKNOWN_CREDENTIAL: "Unknown badge",
-    Reason.CREDENTIAL_BLOCKED: "The badge is blocked",
-    Reason.PERSON_INACTIVE: "No access any more, or not yet",
-    Reason.NOT_ENTITLED: "Not for this person's groups",
-    Reason.TAKEN: "Somebody else's locker",
-    Reason.LIMIT_REACHED: "Has as many lockers as allowed",
-    Reason.NOTHING_FREE: "Nothing free",
-    Reason.SEVERAL_LOCKERS: "Has several lockers here; tap on one of them",
-    Reason.OUT_OF_SERVICE: "The locker is out of service",
-    Reason.CHECK_FIRST: "Somebody must look inside first",
-    Reason.NOT_EMPTY: "The locker is not empty",
-    Reason.DOOR_OPEN: "The door stands open",
-    Reason.DOOR_UNKNOWN: "The door's state is unknown",
-    Reason.UNVERIFIED: "Not looked at since the controller was replaced",
-    Reason.ALARM: "The locker has an alarm",
-    Reason.OFFLINE_TOO_LONG: "The bank was without the server too long",
-    Reason.CLOCK_IN_DOUBT: "The bank's clock is in doubt",
-    Reason.NO_DIRECTORY: "The bank has no directory yet",
-    Reason.DISK_FULL: "The controller's disk is full",
-    Reason.BUSY: "Its door is being opened",
-    Reason.LATE: "It came too late",
-    Reason.UNKNOWN_LOCKER: "There is no such locker",
-    Reason.ASSIGNMENT_CHANGED: "The assignment has changed meanwhile",
-    Reason.DIRECTORY_TOO_OLD: "The bank's directory is too old",
-    Reason.NOT_ALLOWED_REMOTELY: "The rules forbid opening from afar",
-    Reason.UNKNOWN_KIND: "This controller does not know such a command",
-}
-
-_WHY_CHECK = {
-    "contents_unknown": "nobody knows whether it is empty",
-    "not_empty": "it is not empty",
-    "forced": "it was forced",
+# Events that say the same whatever is in them: the text's key and its tone.
+_ALWAYS_THE_SAME: dict[str, tuple[str, str]] = {
+    "assignment.renewed": ("event.renewed", GOOD),
+    "assignment.shared": ("event.shared", PLAIN),
+    "share.ended": ("event.share_ended", PLAIN),
+    "assignment.timed": ("event.timed", PLAIN),
+    "release.armed": ("event.armed", PLAIN),
+    "release.disarmed": ("event.disarmed", PLAIN),
+    "locker.checked": ("event.checked", GOOD),
+    "door.opened": ("event.door_opened", PLAIN),
+    "bank.configured": ("event.configured", PLAIN),
+    "contact.lost": ("event.contact_lost", ALARM),
+    "contact.restored": ("event.contact_restored", GOOD),
+    "person.bound": ("event.bound", PLAIN),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Said:
     """``how`` is the small print behind ``what``."""
 
     what: str
@@ -54,146 +39,143 @@ class Words:
     tone: str = PLAIN
 
 
-def words_for_reason(reason: str | None) -> str:
+def words_for_reason(reason: str | None, speak: Words = ENGLISH) -> str:
     """A reason's fixed word as a person reads it."""
-    try:
-        return _DENIED[Reason(reason or "")]
-    except ValueError:
-        return (reason or "no reason given").replace("_", " ")
+    if not reason:
+        return speak.t("denied.none")
+    return speak.known(f"denied.{reason}") or speak.t("denied.other", word=reason.replace("_", " "))
 
 
-def words_for_check(why: str) -> str:
-    return _WHY_CHECK.get(why, why.replace("_", " "))
+def hint_for_reason(reason: str | None, speak: Words = ENGLISH) -> str:
+    """What to do about it."""
+    return speak.known(f"denied.{reason}.hint") or speak.t("denied.other.hint")
 
 
-def words_for_command(kind: str) -> str:
+def words_for_check(why: str, speak: Words = ENGLISH) -> str:
+    """Why somebody must look inside."""
+    return speak.known(f"check.{why}") or speak.t("check.other", why=why.replace("_", " "))
+
+
+def words_for_command(kind: str, speak: Words = ENGLISH) -> str:
     """A command's kind as a person reads it."""
-    return {"end": "End use", "out_of_service": "Take out of service", "in_service": "Back in service"}.get(
-        kind, kind.replace("_", " ").capitalize()
-    )
+    return speak.known(f"command.{kind}") or speak.t("command.other", kind=kind.replace("_", " "))
 
 
-def words_for_act(reason: str) -> str:
-    """Why somebody did something, from its fixed word."""
-    return reason.replace("_", " ")
+def words_for_act(reason: str, speak: Words = ENGLISH) -> str:
+    """Why somebody did something. Programs may give a word of their own: it is shown as it is."""
+    return speak.known(f"reason.{reason}") or reason.replace("_", " ").capitalize()
 
 
-def words(event: ev.Event | ev.UnknownEvent) -> Words:
-    """What an event says. Never raises: an event that has no words of its own shows its type."""
+def words(event: ev.Event | ev.UnknownEvent, speak: Words = ENGLISH) -> Said:
+    """What an event says in a language. Never raises: one of a newer release is said to be that."""
+    if isinstance(event, ev.UnknownEvent):
+        return Said(speak.t("event.newer"), speak.t("event.newer.how", type=event.type))
+    if event.TYPE in _ALWAYS_THE_SAME:
+        key, tone = _ALWAYS_THE_SAME[event.TYPE]
+        return Said(speak.t(key), None, tone)
+    return _of_the_locker(event, speak) or _at_the_door(event, speak) or _at_the_bank(event, speak)
+
+
+def _of_the_locker(event: ev.Event, speak: Words) -> Said | None:
+    t = speak.t
     match event:
         case ev.AccessGranted():
-            return _granted(event)
+            return _granted(event, speak)
         case ev.UnlockSettled():
-            return _settled(event)
+            return _settled(event, speak)
         case ev.TapDenied(reason=reason, offline=offline):
-            return Words("Denied: " + words_for_reason(reason.value), "without the server" if offline else None, DENIED)
+            what = t("event.denied", reason=words_for_reason(reason.value, speak))
+            hint = hint_for_reason(reason.value, speak)
+            return Said(what, f"{hint} ({t('event.offline')})" if offline else hint, DENIED)
         case ev.AssignmentStarted(mode=mode):
-            return Words(f"Got the locker ({mode.value})", None, GOOD)
+            return Said(t("event.assigned", mode=t(f"mode.{mode.value}")), None, GOOD)
         case ev.AssignmentEnded(cause=cause, check=check):
-            ended = {
-                Cause.RELEASED: "Released by its holder", Cause.EXPIRED: "The day is over",
-                Cause.OPERATOR: "Ended by the desk", Cause.MOVED: "Moved to another locker",
-                Cause.REMOVED: "The locker is no part of the bank any more",
-            }[cause]  # fmt: skip
-            return Words(ended, "look inside: " + words_for_check(check) if check else None)
-        case ev.AssignmentTimed():
-            return Words("The assignment got its end")
-        case ev.ReleaseArmed():
-            return Words("Release asked for: it ends when the door closes")
-        case ev.ReleaseDisarmed():
-            return Words("Release taken back")
+            what = speak.known(f"event.ended.{cause.value}") or t("event.ended.other")
+            return Said(what, t("event.look_inside", why=words_for_check(check, speak)) if check else None)
         case ev.CheckNeeded(why=why):
-            return Words("Look inside: " + words_for_check(why), None, ALARM)
-        case ev.Checked():
-            return Words("Looked at", None, GOOD)
+            return Said(t("event.check_needed", why=words_for_check(why, speak)), None, ALARM)
         case ev.OutOfService(reason=reason):
-            return Words("Out of service", words_for_act(reason))
+            return Said(t("event.out_of_service"), words_for_act(reason, speak))
         case ev.InService(reason=reason):
-            return Words("In service again", words_for_act(reason), GOOD)
+            return Said(t("event.in_service"), words_for_act(reason, speak), GOOD)
         case ev.CommandDone(kind=kind, outcome=outcome, reason=why):
-            done = f"Command “{kind.replace('_', ' ')}” {outcome}"
-            return Words(done, words_for_reason(why.value) if why else None, PLAIN if outcome == "done" else DENIED)
-        case _:
-            return _at_the_door(event) or _at_the_bank(event)
-
-
-def _granted(event: ev.AccessGranted) -> Words:
-    how = {Way.TAP: "by badge", Way.COMMAND: "from the desk", Way.RETRIEVE: "to fetch what was left"}[event.way]
-    if event.reason:
-        how += ": " + words_for_act(event.reason)
-    return Words("May open", how + (", without the server" if event.offline else ""), GOOD)
-
-
-def _settled(event: ev.UnlockSettled) -> Words:
-    match event.outcome:
-        case Outcome.OPENED:
-            ms = event.tap_to_open_ms
-            return Words("Opened", f"{ms} ms after it was asked for" if ms is not None else None, GOOD)
-        case Outcome.ALREADY_OPEN:
-            return Words("Was open already")
-        case Outcome.NOT_OPENED:
-            return Words("Unlocked, but nobody opened it")
-        case Outcome.JAMMED:
-            return Words("Did not open: the lock is jammed", None, ALARM)
-        case Outcome.UNKNOWN:
-            return Words("Nobody knows whether it opened", "the controller or its board stopped in between", ALARM)
-        case outcome:
-            return Words("Not unlocked", outcome.value.replace("_", " "), DENIED)
-
-
-def _at_the_door(event: ev.Event | ev.UnknownEvent) -> Words | None:
-    match event:
-        case ev.DoorOpened():
-            return Words("Door opened")
-        case ev.DoorClosed(open_ms=open_ms):
-            return Words("Door closed", f"open for {round(open_ms / 1000)} s" if open_ms is not None else None)
-        case ev.DoorForced():
-            return Words("Door forced", "it opened although nothing released it", ALARM)
-        case ev.DoorHeldOpen(open_ms=open_ms):
-            return Words("Door left open", f"for {round(open_ms / 60_000)} min", ALARM)
-        case ev.DoorSeen(door=door):
-            return Words(f"Door found {door.value}")
-        case ev.LockChanged(lock=lock):
-            return Words({Lock.SECURED: "Lock secured", Lock.RELEASED: "Lock released"}.get(lock, f"Lock {lock.value}"))
-        case ev.OccupancyChanged(occupancy=occupancy):
-            return Words("Something inside" if occupancy is Occupancy.OCCUPIED else f"Inside: {occupancy.value}")
+            became = speak.known(f"outcome.{outcome}") or t("outcome.other", outcome=outcome)
+            what = t("event.command", kind=words_for_command(kind, speak), outcome=became)
+            tone = PLAIN if outcome == "done" else DENIED
+            return Said(what, words_for_reason(why.value, speak) if why else None, tone)
         case _:
             return None
 
 
-def _at_the_bank(event: ev.Event | ev.UnknownEvent) -> Words:
+def _granted(event: ev.AccessGranted, speak: Words) -> Said:
+    how = speak.t(f"event.granted.{event.way.value}")
+    if event.reason:
+        how = speak.t("event.granted.because", how=how, reason=words_for_act(event.reason, speak))
+    return Said(speak.t("event.granted"), f"{how}, {speak.t('event.offline')}" if event.offline else how, GOOD)
+
+
+def _settled(event: ev.UnlockSettled, speak: Words) -> Said:
+    t = speak.t
+    match event.outcome:
+        case Outcome.OPENED:
+            ms = event.tap_to_open_ms
+            return Said(t("event.opened"), t("event.opened.after", ms=ms) if ms is not None else None, GOOD)
+        case Outcome.ALREADY_OPEN:
+            return Said(t("event.already_open"))
+        case Outcome.NOT_OPENED:
+            return Said(t("event.not_opened"))
+        case Outcome.JAMMED:
+            return Said(t("event.jammed"), None, ALARM)
+        case Outcome.UNKNOWN:
+            return Said(t("event.outcome_unknown"), t("event.outcome_unknown.how"), ALARM)
+        case Outcome.NOT_SENT:
+            return Said(t("event.not_sent"), t("event.not_sent.how"), DENIED)
+        case Outcome.LATE:
+            return Said(t("event.late"), t("event.late.how"), DENIED)
+
+
+def _at_the_door(event: ev.Event, speak: Words) -> Said | None:
+    t = speak.t
+    match event:
+        case ev.DoorClosed(open_ms=open_ms):
+            how = t("event.door_closed.how", n=round(open_ms / 1000)) if open_ms is not None else None
+            return Said(t("event.door_closed"), how)
+        case ev.DoorForced():
+            return Said(t("event.door_forced"), t("event.door_forced.how"), ALARM)
+        case ev.DoorHeldOpen(open_ms=open_ms):
+            return Said(t("event.door_held_open"), t("event.door_held_open.how", n=round(open_ms / 60_000)), ALARM)
+        case ev.DoorSeen(door=door):
+            return Said(t(f"event.door_seen.{door.value}"))
+        case ev.LockChanged(lock=lock):
+            return Said(t(f"event.lock.{lock.value}"))
+        case ev.OccupancyChanged(occupancy=occupancy):
+            return Said(t(f"event.inside.{occupancy.value}"))
+        case _:
+            return None
+
+
+def _at_the_bank(event: ev.Event, speak: Words) -> Said:
+    t = speak.t
     match event:
         case ev.EpochStarted(previous_epoch=previous):
-            return Words(
-                "A new controller took over" if previous else "The journal begins", None, ALARM if previous else PLAIN
-            )
+            return Said(t("event.new_controller"), None, ALARM) if previous else Said(t("event.journal_begins"))
         case ev.BootStarted(version=version):
-            return Words("Controller started", version)
-        case ev.BankConfigured():
-            return Words("Configured")
+            return Said(t("event.boot"), version)
         case ev.DirectoryApplied(version=version):
-            return Words(f"Directory {version} taken over")
-        case ev.ContactLost():
-            return Words("Lost the server", None, ALARM)
-        case ev.ContactRestored():
-            return Words("Has the server again", None, GOOD)
+            return Said(t("event.directory", version=version))
         case ev.ClockDoubted(why=why):
-            return Words("Clock in doubt", why.replace("_", " "), ALARM)
+            return Said(t("event.clock_doubted"), speak.known(f"event.clock_doubted.{why}"), ALARM)
         case ev.ClockTrusted(source=source):
-            return Words("Clock trusted", source)
-        case ev.PersonBound():
-            return Words("Known by name from here on")
+            return Said(t("event.clock_trusted"), speak.known(f"event.clock_trusted.{source}"))
         case ev.LinkLost(link=link, lockers=lockers):
-            return Words("Board silent", f"{link}: {len(lockers)} lockers unknown", ALARM)
+            return Said(t("event.link_lost"), t("event.link_lost.how", link=link, n=len(lockers)), ALARM)
         case ev.LinkRestored(link=link):
-            return Words("Board answers again", link, GOOD)
+            return Said(t("event.link_restored"), link, GOOD)
         case ev.LimitExceeded(held=held, limit=limit):
-            return Words("More lockers than allowed", f"{held} of {limit}", ALARM)
+            return Said(t("event.limit"), t("event.limit.how", held=held, limit=limit), ALARM)
         case ev.JournalLost(events=events, denials=denials):
-            return Words("The disk was full", f"{events} events and {denials} denials were not written", ALARM)
+            return Said(t("event.journal_lost"), t("event.journal_lost.how", events=events, denials=denials), ALARM)
         case ev.JournalGap(first=first, last=last):
-            return Words("Part of its record is gone", f"the controller lost lines {first} to {last}", ALARM)
-        case ev.UnknownEvent(type=name):
-            return Words(name, "an event of a newer release")
+            return Said(t("event.journal_gap"), t("event.journal_gap.how", first=first, last=last), ALARM)
         case _:
-            return Words(type(event).__name__)
+            return Said(t("event.newer"), t("event.newer.how", type=event.TYPE))

@@ -10,21 +10,17 @@ from fastapi.responses import RedirectResponse, Response
 from cubbyhole.server.auth.callers import Operator
 from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.banks.pages import BankPages
-from cubbyhole.server.banks.wording import words_for_reason
+from cubbyhole.server.banks.wording import hint_for_reason, words_for_reason
 from cubbyhole.server.commands.actions import Actions
 from cubbyhole.server.commands.live import Result
 from cubbyhole.server.commands.standing import NotPossible
 from cubbyhole.server.persistence.pool import Overloaded, WorkPool
 from cubbyhole.server.persistence.unit import Store
+from cubbyhole.ui.words import Words
 
 _KINDS = {"out-of-service": "out_of_service", "in-service": "in_service", "checked": "checked"}
-_DONE = {
-    "open": "{locker} may open now. Its door is released.",
-    "end": "The use of {locker} has ended.",
-    "out-of-service": "{locker} is out of service.",
-    "in-service": "{locker} is in service again.",
-    "checked": "Noted: somebody has looked into {locker}.",
-}
+# Problem, success and status for the drawer, in the viewer's language.
+Answer = tuple[str | None, str | None, int]
 
 
 def make_router(store: Store, pool: WorkPool, actions: Actions, pages: BankPages) -> APIRouter:
@@ -34,21 +30,18 @@ def make_router(store: Store, pool: WorkPool, actions: Actions, pages: BankPages
     async def answer(
         request: Request, caller: Caller, act: str, bank: str, number: str, asked: Awaitable[Result]
     ) -> Response:
-        problem = done = None
-        status = 200
+        locker = f"{bank}-{number}"
+        outcome: Result | NotPossible | Overloaded
         try:
-            result = await asked
-        except NotPossible as error:
-            problem, status = str(error), 422
-        except Overloaded:
-            problem, status = "The server has too much to do at this moment. Nothing was changed; try again.", 503
-        else:
-            problem, done, status = _said(result, act, f"{bank}-{number}")
+            outcome = await asked
+        except (NotPossible, Overloaded) as error:
+            outcome = error
         if "hx-request" not in request.headers and request.headers.get("sec-fetch-dest") == "document":
             return RedirectResponse(f"/banks/{bank}?locker={number}", status_code=303)
 
         def draw() -> Response:
             with store.read() as connection:
+                problem, done, status = answer_in(pages.speak(request, connection), outcome, act, locker)
                 return pages.locker(
                     request, connection, caller, bank, number, problem=problem, done=done, status=status
                 )
@@ -82,16 +75,24 @@ def make_router(store: Store, pool: WorkPool, actions: Actions, pages: BankPages
     return router
 
 
-def _said(result: Result, act: str, locker: str) -> tuple[str | None, str | None, int]:
-    """Problem, success and status for the drawer."""
-    match result.outcome:
+def answer_in(speak: Words, outcome: Result | NotPossible | Overloaded, act: str, locker: str) -> Answer:
+    """What the drawer says became of an act."""
+    if isinstance(outcome, Overloaded):
+        return speak.t("refused.overloaded"), None, 503
+    if isinstance(outcome, NotPossible):
+        key = f"refused.{outcome.word}"
+        if speak.known(key) is None:
+            return speak.t("refused.other", word=outcome.word), None, 422
+        return speak.t(key, locker=locker), None, 422
+    match outcome.outcome:
         case "done":
-            return None, _DONE[act].format(locker=locker), 200
+            return None, speak.t(f"done.{act}", locker=locker), 200
         case "requested":
-            return None, "Requested. The bank has not answered yet; it will be done when it does.", 202
+            return None, speak.t("done.requested"), 202
         case "unreachable":
-            return "The bank cannot be reached. Nothing was opened, and nothing will be later.", None, 503
+            return speak.t("refused.unreachable"), None, 503
         case "unknown":
-            return "The bank took it on but did not answer. Look at the door before you try again.", None, 504
+            return speak.t("refused.unknown"), None, 504
         case _:
-            return f"The bank refused: {words_for_reason(result.why)}.", None, 409
+            reason, hint = words_for_reason(outcome.why, speak), hint_for_reason(outcome.why, speak)
+            return speak.t("refused.by_bank", reason=reason, hint=hint), None, 409

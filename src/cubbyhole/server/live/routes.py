@@ -11,6 +11,7 @@ from fastapi.responses import StreamingResponse
 from cubbyhole.server.auth.callers import Reader
 from cubbyhole.server.live.stream import LiveFeed
 from cubbyhole.server.web.problems import Problem
+from cubbyhole.ui.words import Words, language_for
 
 BANKS_MOST = 200
 
@@ -25,14 +26,15 @@ def make_router(feed: LiveFeed) -> APIRouter:
         banks: Annotated[str, Query(max_length=6000, description="Bank ids with commas between; empty: all.")] = "",
         after: Annotated[int | None, Query(ge=0, description="Feed ordinal of the picture that the page has.")] = None,
         last_event_id: Annotated[str | None, Header()] = None,
+        accept_language: Annotated[str, Header()] = "",
     ) -> StreamingResponse:
-        """Server-sent events `change` and `reset`."""
+        """Server-sent events `change` and `reset`; what is for people is in the language that the header asks for."""
         wanted = tuple(filter(None, banks.split(",")))
         if len(wanted) > BANKS_MOST:
             raise Problem(422, "too_many_banks", f"Watch at most {BANKS_MOST} banks by name, or all.")
         if last_event_id is not None and last_event_id.isdigit():
             after = int(last_event_id)
-        stream = feed.stream(wanted or None, after)
+        stream = feed.stream(wanted or None, after, Words(language_for(accept_language)))
         # The first piece is made here, so that a refusal is still an answer and no broken stream.
         first = await anext(stream)
 

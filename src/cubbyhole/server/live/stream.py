@@ -14,6 +14,7 @@ from cubbyhole.server.banks.queries import BankQueries
 from cubbyhole.server.live.hub import Hub, Moved, Watcher
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import FEED, Store, counter_value
+from cubbyhole.ui.words import Words
 
 KEEP_ALIVE_S = 15.0
 GATHER_S = 0.02  # events of one tap commit within milliseconds of each other: one message instead of five
@@ -27,15 +28,15 @@ class LiveFeed:
     def __init__(self, hub: Hub, store: Store, pool: WorkPool, queries: BankQueries) -> None:
         self._hub, self._store, self._pool, self._queries = hub, store, pool, queries
 
-    async def stream(self, banks: tuple[str, ...] | None, last_id: int | None) -> AsyncIterator[bytes]:
-        """The stream for these banks (None: all) behind feed ordinal ``last_id`` (None: from now).
+    async def stream(self, banks: tuple[str, ...] | None, last_id: int | None, speak: Words) -> AsyncIterator[bytes]:
+        """The stream for these banks (None: all) behind feed ordinal ``last_id`` (None: from now), in a language.
 
         Raises TooManyWatchers before the first byte.
         """
         with self._hub.watch(frozenset(banks) if banks is not None else None) as watcher:
             yield b"retry: 1000\n\n"
             # Watching began before this look, so nothing falls in between; what is seen twice does no harm.
-            sent, message = await self._pool.run(self._picture, banks, last_id)
+            sent, message = await self._pool.run(self._picture, banks, last_id, speak)
             yield message
             while True:
                 moved = await self._next(watcher)
@@ -47,7 +48,7 @@ class LiveFeed:
                 if not moved:
                     yield b": still here\n\n"
                     continue
-                sent, message = await self._pool.run(self._change, banks, moved, sent)
+                sent, message = await self._pool.run(self._change, banks, moved, sent, speak)
                 yield message
 
     async def _next(self, watcher: Watcher) -> list[Moved]:
@@ -61,15 +62,17 @@ class LiveFeed:
             found.append(watcher.queue.get_nowait())
         return found
 
-    def _picture(self, banks: tuple[str, ...] | None, last_id: int | None) -> tuple[int, bytes]:
+    def _picture(self, banks: tuple[str, ...] | None, last_id: int | None, speak: Words) -> tuple[int, bytes]:
         with self._store.read() as connection:
             newest = counter_value(connection, FEED)
             missed = 0 if last_id is None else newest - last_id
             if missed < 0 or missed > CATCH_UP_MOST:
                 return newest, _message("reset", newest, {})
-            found = self._queries.lockers(connection, banks)
+            found = self._queries.lockers(connection, banks, speak)
             events = (
-                self._queries.events(connection, after=last_id, only=banks, quiet=False, limit=CATCH_UP_MOST)
+                self._queries.events(
+                    connection, after=last_id, only=banks, quiet=False, limit=CATCH_UP_MOST, speak=speak
+                )
                 if missed
                 else []
             )
@@ -80,7 +83,9 @@ class LiveFeed:
             }
         return newest, _message("change", newest, body)
 
-    def _change(self, banks: tuple[str, ...] | None, moved: list[Moved], sent: int) -> tuple[int, bytes]:
+    def _change(
+        self, banks: tuple[str, ...] | None, moved: list[Moved], sent: int, speak: Words
+    ) -> tuple[int, bytes]:
         names = sorted({one.bank for one in moved})
         whole = {one.bank for one in moved if one.all_lockers}
         numbers = {(one.bank, number) for one in moved for number in one.lockers}
@@ -89,13 +94,14 @@ class LiveFeed:
             # A bank that was away long brings more than a page can show: it loads its picture anew.
             return newest, _message("reset", newest, {})
         with self._store.read() as connection:
-            found = self._queries.lockers(connection, names)
+            found = self._queries.lockers(connection, names, speak)
             events = []
             if newest > sent:
                 # Of all watched banks: their ordinals are committed in order, but the news of it may overtake.
                 events = self._queries.events(
-                    connection, after=sent, upto=newest, only=banks, quiet=False, limit=CATCH_UP_MOST
-                )
+                    connection, after=sent, upto=newest, only=banks, quiet=False, limit=CATCH_UP_MOST,
+                    speak=speak,
+                )  # fmt: skip
             body = {
                 "banks": self._queries.headers(connection, names),
                 "lockers": [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import Request
@@ -13,22 +14,27 @@ from cubbyhole.server.persistence.tables import sites
 from cubbyhole.server.persistence.unit import FEED, Store, counter_value
 from cubbyhole.server.web.initials import initials_of
 from cubbyhole.ui.render import Renderer
-from cubbyhole.ui.words import LANGUAGES, Words
+from cubbyhole.ui.words import Text, Words, language_for
 
 
 class Pages:
-    """Draws pages. One for the process; safe in several threads."""
+    """Draws pages. One for the process; safe in several threads.
 
-    def __init__(self, renderer: Renderer, store: Store, *, workbench: bool) -> None:
-        self._renderer, self._store, self._workbench = renderer, store, workbench
+    ``attention`` counts what needs somebody, for the mark beside the overview's name.
+    """
+
+    def __init__(
+        self, renderer: Renderer, store: Store, attention: Callable[[Connection], int], *, workbench: bool
+    ) -> None:
+        self._renderer, self._store, self._attention, self._workbench = renderer, store, attention, workbench
+
+    def speak(self, request: Request, connection: Connection) -> Words:
+        """The viewer's language and the place's time zone."""
+        return self.words(request, self.installation(connection)[1])
 
     def words(self, request: Request, timezone: str) -> Words:
         """The first of the browser's languages that there is."""
-        for part in request.headers.get("accept-language", "")[:200].split(","):
-            language = part.partition(";")[0].strip().partition("-")[0].lower()
-            if language in LANGUAGES:
-                return Words(language, timezone)
-        return Words("en", timezone)
+        return Words(language_for(request.headers.get("accept-language", "")), timezone)
 
     def installation(self, connection: Connection) -> tuple[str, str]:
         """The name of the place and its time zone: of the only site, or of all together."""
@@ -41,25 +47,35 @@ class Pages:
 
     def page(
         self, template: str, request: Request, connection: Connection, caller: Caller | None, *, nav: str = "",
-        attention: int = 0, http_status: int = 200, **shown: Any,
+        http_status: int = 200, **shown: Any,
     ) -> Response:  # fmt: skip
         """A page with its shell. ``shown`` is what the template needs besides."""
-        site, timezone = self.installation(connection)
+        site, _zone = self.installation(connection)
+        attention = self._attention(connection) if caller is not None else 0
         me = {"name": caller.name, "initials": initials_of(caller.name)} if caller is not None else None
         html = self._renderer.page(
-            template, self.words(request, timezone), nav=nav, site=site, me=me, attention=attention,
+            template, self.speak(request, connection), nav=nav, site=site, me=me, attention=attention,
             workbench=self._workbench, now=self._store.now_ms(), feed=counter_value(connection, FEED), **shown,
         )  # fmt: skip
         return HTMLResponse(html, http_status)
 
     def for_nobody(self, template: str, request: Request, status: int, shown: dict[str, Any]) -> Response:
-        """A page without a caller: signing in, the owner's link (`auth.pages.Render`)."""
-        shown = {"problem": shown.get("error") or None, **shown}
+        """A page without a caller: signing in, the owner's link (`auth.pages.Render`). Texts are said in the viewer's
+        language."""
         with self._store.read() as connection:
-            return self.page(template, request, connection, None, http_status=status, **shown)
+            speak = self.speak(request, connection)
+            said: dict[str, Any] = {"problem": None}
+            for name, value in shown.items():
+                said[name] = speak.say(value) if isinstance(value, Text) else value
+            return self.page(template, request, connection, None, http_status=status, **said)
 
-    def error(self, request: Request, status: int, title: str, detail: str) -> Response:
+    def error(self, request: Request, status: int, key: str | None = None, **values: object) -> Response:
+        """What happened and what to do, by status; ``key`` names a text that says more."""
         with self._store.read() as connection:
+            speak = self.speak(request, connection)
+            title = speak.known(f"error.{status}") or speak.t("error.other")
+            detail = speak.known(f"error.{status}.detail") or speak.t("error.other.detail")
             return self.page(
-                "error.html", request, connection, None, http_status=status, status=status, title=title, detail=detail
-            )
+                "error.html", request, connection, None, http_status=status, status=status, title=title,
+                detail=speak.t(key, **values) if key is not None else detail,
+            )  # fmt: skip

@@ -30,11 +30,12 @@ def make_router(services: Services, pages: Pages, socket: Path) -> APIRouter:
     @router.get("/workbench")
     def bench(request: Request, player: Player) -> Response:
         with services.store.read() as connection:
+            speak = pages.speak(request, connection)
             people = badges_on_the_bench(connection, services.sealing)
-            events = services.queries.events(connection, limit=EVENTS_ON_BENCH, quiet=False)
+            events = services.queries.events(connection, limit=EVENTS_ON_BENCH, quiet=False, speak=speak)
             return pages.page(
                 "workbench.html", request, connection, player, nav="workbench", people=people,
-                banks=services.queries.banks(connection), events=events[::-1],
+                banks=services.queries.banks(connection, speak=speak), events=events[::-1],
             )  # fmt: skip
 
     @router.post("/workbench/{verb}")
@@ -42,7 +43,7 @@ def make_router(services: Services, pages: Pages, socket: Path) -> APIRouter:
         try:
             answer = await rig.ask(request_for(verb, await _body(request)))
         except RigTrouble as trouble:
-            return JSONResponse({"ok": False, "error": str(trouble)}, trouble.status)
+            return JSONResponse({"ok": False, "error": str(trouble), "word": trouble.word}, trouble.status)
         return JSONResponse({"ok": True, **answer})
 
     return router
@@ -53,8 +54,8 @@ async def _body(request: Request) -> object:
     async for part in request.stream():
         body += part
         if len(body) > BODY_BYTES_MOST:
-            raise RigTrouble(413, f"a request to the bench has at most {BODY_BYTES_MOST} bytes")
+            raise RigTrouble(413, f"a request to the bench has at most {BODY_BYTES_MOST} bytes", "asked")
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
-        raise RigTrouble(422, "send a JSON object") from None
+        raise RigTrouble(422, "send a JSON object", "asked") from None
