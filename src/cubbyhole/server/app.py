@@ -25,6 +25,7 @@ from cubbyhole.server.commands.once import KeyReused
 from cubbyhole.server.commands.standing import NotPossible
 from cubbyhole.server.live import routes as live_routes
 from cubbyhole.server.live.hub import TooManyWatchers
+from cubbyhole.server.notices import pages as notices_pages
 from cubbyhole.server.people import pages as people_pages
 from cubbyhole.server.persistence.pool import Overloaded
 from cubbyhole.server.rules import api as rules_api
@@ -71,6 +72,7 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
         app.include_router(banks_pages.make_router(store, bank_pages))
         app.include_router(commands_pages.make_router(store, services.pool, services.actions, bank_pages))
         app.include_router(people_pages.make_router(store, pages))
+        app.include_router(notices_pages.make_router(store, pages, services.post.links, services.post.taps))
         if workbench is not None:
             app.include_router(workbench_pages.make_router(services, pages, workbench))
         app.mount("/static", Built(directory=static_folder()), name="static")
@@ -94,7 +96,8 @@ def _plain_routes(services: Services) -> APIRouter:
         """The server can do its work."""
         report = services.readiness.report()
         ok = all(report.values())
-        return JSONResponse({"ok": ok, "checks": report}, 200 if ok else 503)
+        hints = services.readiness.hints()
+        return JSONResponse({"ok": ok, "checks": report, "hints": hints}, 200 if ok else 503)
 
     @router.get(AUTHORITY_PATH)
     async def authority() -> Response:

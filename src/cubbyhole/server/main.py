@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 import uvicorn
 
+from cubbyhole.integrations.mail.smtp import make_transport
 from cubbyhole.protocol.fabric.errors import Refused
 from cubbyhole.protocol.fabric.login import Endpoint
 from cubbyhole.server.app import create_app
@@ -39,6 +40,7 @@ from cubbyhole.server.installation import now_ms, open_store
 from cubbyhole.server.keys import load_or_make
 from cubbyhole.server.live.hub import Hub, Moved
 from cubbyhole.server.live.stream import LiveFeed
+from cubbyhole.server.notices.post import Post
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.services import Services
@@ -65,6 +67,7 @@ class Server:
     async def start(self) -> Services:
         """Raises what the parts raise: each message says what to do."""
         settings, loop = self.settings, asyncio.get_running_loop()
+        transport = await asyncio.to_thread(make_transport, settings.smtp, settings.mail_from)
         store = await asyncio.to_thread(open_store, settings)
         self._stack.callback(store.engine.dispose)
         await asyncio.to_thread(refold_stale, store)
@@ -110,10 +113,13 @@ class Server:
         await rounds.start()
         self._stack.push_async_callback(rounds.stop)
 
-        readiness = Readiness(store, {"fabric": lambda: link.connected})
+        post = Post(store, sealing, transport, base_url=settings.base_url, language=settings.language)
+        await post.start()
+        self._stack.push_async_callback(post.stop)
+        readiness = Readiness(store, {"fabric": lambda: link.connected}, post.hints)
         feed = LiveFeed(hub, store, pool, queries)
         self.services = Services(
-            settings, store, pool, sealing, authority, heartbeats, queries, actions, feed, readiness, offered
+            settings, store, pool, sealing, authority, heartbeats, queries, actions, feed, readiness, offered, post
         )
         auth = Auth(store, pool, always_secure=settings.base_url.startswith("https:"))
         self._stack.callback(auth.close)
