@@ -25,6 +25,7 @@ from cubbyhole.edge.reader import Reader, Stretch, next_stretch
 from cubbyhole.protocol import messages as m
 
 SILENT_AFTER_MS = 3_000
+STALE_MS = 1_000  # how far what a server process says of a bank may be behind its database
 SETTLE_MS = 50  # the core takes over what was pulled before more of it is asked for
 SENT_AGAIN_MS = (200, 5_000)  # the first pause after a batch that failed, and the longest
 ASKED_AGAIN_MS = 1_000
@@ -109,6 +110,7 @@ class Conversation:
     _last_heard_ms: int = 0
     _retry_ms: int = 0  # no batch before
     _gone: LinesGone | None = None  # what the core has to own up to before anything more can be sent
+    _acked_ms: int = -STALE_MS  # when the server last answered a batch
 
     def __post_init__(self) -> None:
         now_ms = self.clock.mono_ms()
@@ -249,7 +251,8 @@ class Conversation:
         now_ms = self.clock.mono_ms()
         self.heard()
         self._compare(reply.directory, reply.standing)
-        if reply.acked_epoch == self.core.epoch and reply.acked < self.acked:
+        is_newer = ask.asked_ms > self._acked_ms + STALE_MS  # or a batch may have overtaken what the reply says
+        if reply.acked_epoch == self.core.epoch and reply.acked < self.acked and is_newer:
             # The server's database was restored to an earlier day: send again what it lacks.
             self.acked = reply.acked
         if self.acked < self.core.state.seq:
@@ -279,7 +282,7 @@ class Conversation:
 
     def took(self, reply: m.EventsReply) -> list[io.Input]:
         """Act on the server's answer to a batch."""
-        self._retry_ms = 0
+        self._retry_ms, self._acked_ms = 0, self.clock.mono_ms()
         if reply.epoch != self.core.epoch:
             return []
         if reply.quarantined and not self.quarantined:

@@ -115,7 +115,7 @@ class Ingest:
         drawn = before if verdict.new_epoch is None else BankState(bank=bank)
         changed = changed_lockers(drawn, state)
         write_assignments(work, bank, [new.line for new in lines], verdict.new_epoch is not None)
-        settled = _settle_commands(work, bank, lines)
+        settled = _settle_commands(work, row, lines)
         if state.blind_until == 0 and (verdict.hole is not None or before.blind_until > 0):
             # The journal.gap is here: the bank has said how it stands, whatever was in the lines that are gone.
             agree_assignments(work, bank, state, "lost")
@@ -252,8 +252,8 @@ def _event_row(new: NewLine, ordinal: int) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _settle_commands(work: UnitOfWork, bank: str, lines: Iterable[NewLine]) -> tuple[Settled, ...]:
-    settled, table = [], t.commands
+def _settle_commands(work: UnitOfWork, row: RowMapping, lines: Iterable[NewLine]) -> tuple[Settled, ...]:
+    settled, table, bank, done = [], t.commands, row["bank"], 0
     for new in lines:
         event = new.line.event
         if isinstance(event, ev.CommandDone):
@@ -264,7 +264,28 @@ def _settle_commands(work: UnitOfWork, bank: str, lines: Iterable[NewLine]) -> t
                 .values(state=event.outcome[:12], why=why, settled_ms=work.now_ms)
             )
             settled.append(Settled(event.command, event.outcome, why))
+            done = max(done, event.ordinal or 0)
+    if done:
+        _number_again(work, row, done)
     return tuple(settled)
+
+
+def _number_again(work: UnitOfWork, row: RowMapping, done: int) -> None:
+    """A bank works its standing commands off in order: one that still waits behind ``done`` got its number after this
+    database was restored, and the bank had another under that number before. It goes to the end of the queue."""
+    table, bank, connection = t.commands, row["bank"], work.connection
+    query = select(table.c.command, table.c.payload).where(
+        table.c.bank == bank, table.c.ordinal <= done, table.c.state == "waiting"
+    )
+    last = max(row["standing_last"], done)
+    for command, payload in connection.execute(query.order_by(table.c.ordinal)).all():
+        last += 1
+        message = msgspec.json.decode(payload, type=m.StandingCommand)
+        message.ordinal = last
+        values = {"ordinal": last, "payload": msgspec.json.encode(message)}
+        connection.execute(update(table).where(table.c.command == command).values(**values))
+    if last > row["standing_last"]:
+        connection.execute(update(t.banks).where(t.banks.c.bank == bank).values(standing_last=last))
 
 
 def _settle_told(work: UnitOfWork, bank: str, state: BankState) -> tuple[Settled, ...]:

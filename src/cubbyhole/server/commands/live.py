@@ -50,10 +50,13 @@ def result_of(row: RowMapping) -> Result:
 
 
 class LiveCommands:
-    """``apply`` takes the journal lines that an answer brings (`Ingest.receive`)."""
+    """``apply`` takes the journal lines that an answer brings (`Ingest.receive`); ``mono_s`` is a monotonic clock."""
 
-    def __init__(self, store: Store, pool: WorkPool, line: Line, apply: Callable[[str, m.Events], object]) -> None:
-        self._store, self._pool, self._line, self._apply = store, pool, line, apply
+    def __init__(
+        self, store: Store, pool: WorkPool, line: Line, apply: Callable[[str, m.Events], object],
+        mono_s: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._store, self._pool, self._line, self._apply, self._mono_s = store, pool, line, apply, mono_s
         # Beside the database's wall time: a step of the clock must not make a late claim look timely.
         self._deadlines_s: dict[str, float] = {}
 
@@ -79,7 +82,7 @@ class LiveCommands:
             person=person,
         )
         name = command.command
-        self._deadlines_s[name] = time.monotonic() + CLAIM_WITHIN_MS / 1000
+        self._deadlines_s[name] = self._mono_s() + CLAIM_WITHIN_MS / 1000
         try:
             earlier = await self._pool.run(first_wins, lambda: self._write(bank, command, why, wanted))
             if earlier is not None:
@@ -104,7 +107,7 @@ class LiveCommands:
     def claim(self, bank: str, command: str) -> m.ClaimReply:
         """Let the bank go ahead: once, and only before the deadline."""
         deadline_s = self._deadlines_s.get(command)
-        if deadline_s is not None and time.monotonic() > deadline_s:
+        if deadline_s is not None and self._mono_s() > deadline_s:
             return m.ClaimReply(go=False, why="late")
         with self._store.write() as work:
             claimed = work.connection.execute(

@@ -7,12 +7,10 @@ import random
 from dataclasses import dataclass, field
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.directory import CredentialRow, PersonRow, Row
 from cubbyhole.domain.layout import parse_columns
 from cubbyhole.domain.rules import Rule, ScopeKind
 from cubbyhole.domain.vocabulary import Contents, Mode
 from cubbyhole.edge import inputs as io
-from cubbyhole.protocol.digest import credential_digest
 from cubbyhole.protocol.signing import public_text
 from cubbyhole.simulator.world.clockwork import Kernel, MachineClock
 from cubbyhole.simulator.world.coverage import Coverage
@@ -20,13 +18,16 @@ from cubbyhole.simulator.world.disk import WorldDisk
 from cubbyhole.simulator.world.doors import Hardware, PhysicalDoor
 from cubbyhole.simulator.world.keys import make_key
 from cubbyhole.simulator.world.machine import Machine
-from cubbyhole.simulator.world.office import BankRecord, Office
 from cubbyhole.simulator.world.people import Crowd, Human
+from cubbyhole.simulator.world.server import BankRecord, Server
 from cubbyhole.simulator.world.talk import Talk
 from cubbyhole.simulator.world.wire import Weather, Wire
 from cubbyhole.simulator.world.witness import Contact, Witness
 
 TIMEZONE = "Europe/Berlin"
+BASE = Rule(
+    rule="base", title="All", max_lockers=2, contents=Contents.RELEASE, give_offline_h=72, open_offline_h=720
+)  # fmt: skip
 COLUMNS = ("S S S M", "M M L", "S+ S+ M", "L_ L M", "S S M M")
 HARDWARE = (
     Hardware(springs=True, senses_lock=True, senses_occupancy=True, relatch_ms=None),
@@ -44,14 +45,14 @@ class World:
     chance: random.Random
     coverage: Coverage
     witness: Witness
-    office: Office
+    office: Server
     real_keys: bool
 
 
 @dataclass
 class BankScene:
-    """A bank and everything around it. ``kind`` chooses its hardware, clock and rules; with a ``shared_reader`` it has one
-    for all doors."""
+    """A bank and everything around it. ``kind`` chooses its hardware, clock and rules; with a ``shared_reader`` it has
+    one for all doors."""
 
     world: World
     bank: str
@@ -91,7 +92,7 @@ class BankScene:
         self.record = w.office.add_bank(self.bank, TIMEZONE)
         humans = [self._human(n) for n in range(self.people)]
         self.crowd = Crowd(w.kernel, random.Random(chance.getrandbits(64)), w.coverage, self, humans)
-        w.office.change_directory(self.bank, [row for h in humans for row in self.rows(h)] + self._rules())
+        w.office.enter(self.bank, humans, self._rules())
         self._new_machine()
 
     def _moved(self, door: PhysicalDoor) -> None:
@@ -122,24 +123,7 @@ class BankScene:
         self.crowd.humans.append(human)
         return human
 
-    def rows(self, h: Human) -> list[Row]:
-        """How the directory names a human and their badge."""
-        window = h.window or (None, None)
-        return [
-            PersonRow(
-                person=h.person, name=h.name, groups=h.groups, active=h.active,
-                commitment=hashlib.sha256(h.person.encode()).hexdigest(), from_ms=window[0], until_ms=window[1],
-            ),
-            self.credential(h),
-        ]  # fmt: skip
-
-    def credential(self, h: Human) -> CredentialRow:
-        return CredentialRow(
-            digest=credential_digest(self.record.key, h.badge), credential=f"k_{h.person[2:]}_{h.badge_number}",
-            person=h.person, kind="badge", blocked=h.blocked,
-        )  # fmt: skip
-
-    def _rules(self) -> list[Row]:
+    def _rules(self) -> list[Rule]:
         index, numbers = self.kind, list(self.doors)
         contents = (Contents.RETRIEVE, Contents.CHECK, Contents.RELEASE)[index % 3]
         most = 2 if self.shared_reader else 1
@@ -147,18 +131,19 @@ class BankScene:
         names = [f"{self.bank}-{number}" for number in numbers]
         one = ScopeKind.LOCKER
         rules = [
+            BASE,
             Rule(
-                rule="base", title="All", max_lockers=most, contents=contents, give_offline_h=hours[0],
-                open_offline_h=hours[1],
+                rule=f"bank-{self.bank}", title="This bank", scope=ScopeKind.BANK, scope_value=self.bank,
+                max_lockers=most, contents=contents, give_offline_h=hours[0], open_offline_h=hours[1],
             ),
-            Rule(rule="staff", title="Staff", scope=one, scope_value=names[-1], only_groups=("staff",)),
-            Rule(rule="fixed", title="Fixed", scope=one, scope_value=names[2], mode=Mode.PERMANENT),
-            Rule(rule="near", title="Only by hand", scope=one, scope_value=names[1], remote_open=False),
+            Rule(rule=f"staff-{self.bank}", title="Staff", scope=one, scope_value=names[-1], only_groups=("staff",)),
+            Rule(rule=f"fixed-{self.bank}", title="Fixed", scope=one, scope_value=names[2], mode=Mode.PERMANENT),
+            Rule(rule=f"near-{self.bank}", title="By hand", scope=one, scope_value=names[1], remote_open=False),
         ]  # fmt: skip
         if self.shared_reader:
-            crew = Rule(rule="crew", title="Crew", scope=one, scope_value=names[0], only_groups=("crew",))
+            crew = Rule(rule=f"crew-{self.bank}", title="Crew", scope=one, scope_value=names[0], only_groups=("crew",))
             rules.append(crew)
-        return list(rules)
+        return rules
 
     # -- what people see ----------------------------------------------------------------------------------------
 
@@ -200,9 +185,9 @@ class BankScene:
         if not synced:
             w.coverage.fault("clock_drift")
         disk = WorldDisk(self.bank, lambda epoch, first, lines: w.witness.durable(self.bank, epoch, first, lines))
+        disk.keeps = w.office.real
         key = make_key(chance.randbytes(32), w.real_keys)
-        controller = f"ctl_{chance.getrandbits(48):012x}"
-        w.office.enrol(self.bank, controller, public_text(key))
+        controller = w.office.enrol(self.bank, public_text(key))
         machine = Machine(
             w.kernel, random.Random(chance.getrandbits(64)), self.settings, disk, clock, self.doors, key, controller,
             w.witness, w.coverage,
@@ -210,7 +195,7 @@ class BankScene:
         self.machine = machine
         self.talk = Talk(machine, w.office, self.wire, self.pace_ms)
         machine.on_said = self._said
-        machine.on_answer = lambda token, answer: machine.give_slot_back(token.locker)  # type: ignore[attr-defined]
+        machine.on_answer = self.talk.answer
         machine.on_lines = self.talk.wake
         machine.on_died = self.died
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import replace
 from typing import Annotated
 
 import structlog
 import typer
 
 from cubbyhole.simulator.world.coverage import Coverage
+from cubbyhole.simulator.world.many import run_all
 from cubbyhole.simulator.world.mutations import survey
-from cubbyhole.simulator.world.run import Plan, Report, run
+from cubbyhole.simulator.world.run import SERVERS, Plan, Report
 
 COVERS_FROM = 20  # seeds from which on nothing that could happen may be missing
 
@@ -26,6 +28,8 @@ def world(
     seeds: Annotated[int, typer.Option(min=1, help="How many seeds to run, one after the other.")] = 1,
     often: Annotated[float, typer.Option(min=0.0, max=10.0, help="Scales how many faults there are.")] = 1.0,
     real_keys: Annotated[bool, typer.Option(help="Sign and check journals with real Ed25519 keys.")] = False,
+    server: Annotated[str, typer.Option(help="memory (quick) or sql (the real services on SQLite).")] = "memory",
+    jobs: Annotated[int, typer.Option(min=0, max=64, help="Processes; 0 for one a core.")] = 0,
     cover: Annotated[
         bool, typer.Option(help="Fail where something that could happen never did (always from 20 seeds on).")
     ] = False,
@@ -37,10 +41,12 @@ def world(
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     if mutate:
         raise typer.Exit(_mutate(seeds if seeds > 1 else 12, as_json))
+    if server not in SERVERS:
+        raise typer.BadParameter(f"{server!r} is none of {', '.join(SERVERS)}")
+    one = Plan(seed=seed, banks=banks, days=days, often=often, real_keys=real_keys, server=server)
     coverage = Coverage()
     violations = 0
-    for at in range(seed, seed + seeds):
-        report = run(Plan(seed=at, banks=banks, days=days, often=often, real_keys=real_keys), coverage)
+    for report in run_all([replace(one, seed=at) for at in range(seed, seed + seeds)], coverage, jobs):
         violations += report.violation is not None
         if as_json or report.violation is not None or seeds == 1:
             typer.echo(json.dumps(as_dict(report)) if as_json else as_text(report))

@@ -22,6 +22,11 @@ FAULTS = (
 # `directory_too_old` is a word of the protocol that no decision uses yet: a command waits instead.
 REASONS = tuple(reason for reason in Reason if reason is not Reason.DIRECTORY_TOO_OLD)
 
+# Where the server is the real one.
+SERVER_FAULTS = (
+    "server_clock_jump", "server_restored", "newer_events", "visitor_of_another_bank", "server_died_in_commit",
+)  # fmt: skip
+
 # Needs a pulse at a door that has been open for a quarter of an hour: such a tap is answered without one.
 UNREACHABLE = ((DoorState.HELD_OPEN, DoorFact.RELEASED),)
 
@@ -35,6 +40,7 @@ class Coverage:
     """Counters over a whole set of runs."""
 
     def __init__(self) -> None:
+        self.servers: set[str] = set()  # kinds that have run
         self.faults: Counter[str] = Counter()
         self.transitions: Counter[tuple[DoorState, DoorFact]] = Counter()
         self.reasons: Counter[str] = Counter()
@@ -46,8 +52,9 @@ class Coverage:
 
     def missing(self) -> list[str]:
         """Everything that could have happened and never did."""
+        faults = (*FAULTS, *(SERVER_FAULTS if "sql" in self.servers else ()))
         return [
-            *(f"fault {name}" for name in FAULTS if not self.faults[name]),
+            *(f"fault {name}" for name in faults if not self.faults[name]),
             *(
                 f"door {s.value} on {f.value}"
                 for s, f in DOOR_TABLE
@@ -57,6 +64,16 @@ class Coverage:
             *(f"outcome {outcome.value}" for outcome in Outcome if not self.outcomes[outcome.value]),
             *(f"locker {name}" for name in LOCKER_STATES if not self.states[name]),
         ]
+
+    def add(self, other: Coverage) -> None:
+        """Count what ``other`` has met, too."""
+        self.servers |= other.servers
+        for mine, theirs in (
+            (self.faults, other.faults), (self.reasons, other.reasons), (self.outcomes, other.outcomes),
+            (self.states, other.states),
+        ):  # fmt: skip
+            mine.update(theirs)
+        self.transitions.update(other.transitions)
 
     @contextmanager
     def watching_doors(self) -> Iterator[None]:

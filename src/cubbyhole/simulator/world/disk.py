@@ -35,6 +35,7 @@ class WorldDisk:
     def __init__(self, bank: str, durable: Durable) -> None:
         self._bank, self._durable = bank, durable
         self.full = False
+        self.keeps = False  # also what the server has, for a server that may lose it again
         self.cut: Literal["before", "after"] | None = None  # the power goes inside the next commit
         self.commits = self.refused = 0
         self._room = 0
@@ -119,7 +120,7 @@ class WorldDisk:
         self._snapshot = (state.seq, encode_state(state))
         # Lines that the server has and the snapshot covers are not needed any more, but for the last one's hash.
         drop = min(self._acked_synced, state.seq - 1) - self._base
-        if drop > 0:
+        if drop > 0 and not self.keeps:
             self._base_hash = self._lines[drop - 1][1]
             del self._lines[:drop]
             self._base += drop

@@ -130,7 +130,7 @@ class Drills:
         self._slow_for_a_moment(s)
         number = self._chance.choice(list(s.doors))
         self._world.kernel.after(self._chance.randint(0, 200), self._tap, s, found[1], found[0])
-        s.talk.order(self._world.office.new_live(s.bank, number, "op:desk1"))
+        self._world.office.open_now(s.bank, number, "op:desk1")
 
     def _visitor_in_doubt(self, s: BankScene) -> None:
         """A clock that nobody disciplines jumps while the cable is cut; then a visitor comes."""

@@ -114,15 +114,9 @@ class Faults:
         self._world.witness.forged.add(s.bank)
         raw = [bytes(part) for part in batch.lines]
         raw[-1] = raw[-1].replace(b'"sync":true', b'"sync":false') if b'"sync":true' in raw[-1] else raw[-1] + b" "
-        office.receive(
-            m.Events(
-                bank=batch.bank,
-                epoch=batch.epoch,
-                first=batch.first,
-                lines=[msgspec.Raw(x) for x in raw],
-                heads=batch.heads,
-            )
-        )
+        lines = [msgspec.Raw(x) for x in raw]
+        forged = m.Events(bank=batch.bank, epoch=batch.epoch, first=batch.first, lines=lines, heads=batch.heads)
+        office.serve_events(m.encode(forged))
         # The bank goes on; its view stands still until an owner has enrolled a controller again.
         self._world.kernel.after(self._chance.randint(HOUR_MS // 4, 2 * HOUR_MS), s.replace)
 
@@ -213,7 +207,7 @@ class Faults:
             return
         self._world.coverage.fault("credential_revoked")
         human.blocked = True
-        self._world.office.change_directory(s.bank, [s.credential(human)])
+        self._world.office.block(s.bank, human)
         for delay_ms in (2_500, 20_000, 9 * MINUTE_MS):
             # Whoever found it tries it at the owner's locker.
             number = human.locker or self._chance.choice(list(s.doors))
@@ -221,21 +215,24 @@ class Faults:
         self._world.kernel.after(HOUR_MS, self._new_badge, s, human)
 
     def _new_badge(self, s: BankScene, human: object) -> None:
+        if not self._world.office.up:
+            self._world.kernel.after(HOUR_MS, self._new_badge, s, human)
+            return
         for h in s.crowd.humans:
             if h is human:
                 h.badge, h.blocked = s.new_badge(), False
                 h.badge_number += 1000
                 s.owners[h.badge] = h.person
-                self._world.office.change_directory(s.bank, [s.credential(h)])
+                self._world.office.give_badge(s.bank, h)
 
     def _join(self, s: BankScene) -> None:
-        human = s.newcomer()
-        self._world.office.change_directory(s.bank, s.rows(human))
+        if self._world.office.up:
+            self._world.office.enter(s.bank, [s.newcomer()])
 
     def _live(self, s: BankScene) -> None:
         if self._world.office.up and s.machine.alive:
             number = self._chance.choice([*s.doors, "77"] if self._chance.random() < 0.1 else list(s.doors))
-            s.talk.order(self._world.office.new_live(s.bank, number, f"op:desk{self._chance.randint(1, 3)}"))
+            self._world.office.open_now(s.bank, number, f"op:desk{self._chance.randint(1, 3)}")
 
     def _desk(self, s: BankScene) -> None:
         """A round at the desk: look at what the server shows, walk over, put right, give and take lockers."""

@@ -1,26 +1,29 @@
-"""The server in the world: the ingest's own judgement over tables in memory, a directory, commands, claims.
+"""The server in memory: the ingest's own judgement over dictionaries, a directory, commands, claims.
 
-`server.banks.receive.judge` is the real one and so is the calendar; what SQL does around them is done here with
-dictionaries, one change at a time, so a commit either happened or did not.
+`server.banks.receive.judge` is the real one and so is the calendar; what SQL does around them is done here one change
+at a time, so a commit either happened or did not.
 """
 
 from __future__ import annotations
 
 import base64
-import random
+import hashlib
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cubbyhole.domain.bank import BankState
-from cubbyhole.domain.directory import Row, row_key, row_weight
+from cubbyhole.domain.directory import CredentialRow, PersonRow, Row, row_key, row_weight
 from cubbyhole.domain.events import Assigned, Disabled
+from cubbyhole.domain.rules import Rule
 from cubbyhole.protocol import messages as m
+from cubbyhole.protocol.digest import credential_digest
 from cubbyhole.protocol.journal import encode_state
 from cubbyhole.server.banks.receive import Accepted, Gap, Known, Nothing, judge
 from cubbyhole.server.directory.calendar import calendar_for
-from cubbyhole.simulator.world.clockwork import Kernel
-from cubbyhole.simulator.world.coverage import Coverage
+from cubbyhole.simulator.world.people import Human
+from cubbyhole.simulator.world.server import NUDGES, BankRecord, Server
 from cubbyhole.simulator.world.witness import CommandIssued
 
 _MODULUS = 1 << 256
@@ -45,75 +48,74 @@ class Live:
 
 
 @dataclass(slots=True)
-class BankRecord:
-    """All that the server has of one bank."""
+class Kept(BankRecord):
+    """All that the server keeps of one bank. ``key`` is the bank's own, which its directory's digests are under."""
 
-    bank: str
-    key: bytes
-    timezone: str
+    key: bytes = b""
     controller: str = ""
     journal_key: str = ""
-    epoch: str = ""
-    last_seq: int = 0
     last_hash: bytes = b""
-    state: BankState = field(default_factory=lambda: BankState(bank=""))
-    encoded: bytes = b""
     past: set[str] = field(default_factory=set)
-    quarantined_under: str | None = None
     hashes: dict[int, bytes] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
     editions: list[Edition] = field(default_factory=list)
     total: int = 0
     standing: list[m.StandingCommand] = field(default_factory=list)
-    nudge: Callable[[bytes], object] = lambda raw: None
     seen_directory: int = 0
     seen_standing: int = 0
 
 
-class Office:
-    """The server. Every ``serve_*`` takes a payload and returns the reply, or None while the server is down."""
+class Office(Server):
+    """Every bank has a directory of its own people."""
 
-    def __init__(self, kernel: Kernel, chance: random.Random, coverage: Coverage) -> None:
-        self.kernel, self._chance, self._coverage = kernel, chance, coverage
-        self.banks: dict[str, BankRecord] = {}
-        self.live: dict[str, Live] = {}
-        self.up = True
-        self.crash_at_commit = False
-        self.crashed: Callable[[int], None] = lambda downtime_ms: None
-        self.restarted: Callable[[int], None] = lambda downtime_ms: None
-        self.committed: Callable[[BankRecord, Accepted], None] = lambda record, verdict: None
-        self.suspected: Callable[[BankRecord, str], None] = lambda record, why: None
-        self.issued: Callable[[CommandIssued], None] = lambda issued: None
-        self.directory_committed: Callable[[str, int, Iterable[Row], Iterable[str]], None] = lambda b, v, r, d: None
+    @cached_property
+    def kept(self) -> dict[str, Kept]:
+        return {}
+
+    @cached_property
+    def live(self) -> dict[str, Live]:
+        return {}
 
     def add_bank(self, bank: str, timezone: str) -> BankRecord:
-        key = self._chance.randbytes(32)
-        record = self.banks[bank] = BankRecord(bank=bank, key=key, timezone=timezone)
+        record = self.kept[bank] = self.banks[bank] = Kept(bank, timezone, key=self._chance.randbytes(32))
         record.state = BankState(bank=bank)
         record.encoded = encode_state(record.state)
         return record
 
-    def enrol(self, bank: str, controller: str, journal_key: str) -> None:
-        """A controller is allowed to speak for ``bank``; the one before is not any more."""
-        record = self.banks[bank]
-        record.controller, record.journal_key = controller, journal_key
-
-    def crash(self, downtime_ms: int) -> None:
-        if self.up:
-            self.up = False
-            self._coverage.fault("server_crash")
-            self.crashed(downtime_ms)
-            self.kernel.after(downtime_ms, self._back)
-
-    def _back(self) -> None:
-        self.up = True
-        self.restarted(0)
+    def enrol(self, bank: str, journal_key: str) -> str:
+        record = self.kept[bank]
+        record.controller, record.journal_key = f"ctl_{self._chance.getrandbits(48):012x}", journal_key
+        return record.controller
 
     # -- directory ----------------------------------------------------------------------------------------------
 
-    def change_directory(self, bank: str, puts: Iterable[Row], deletes: Iterable[str] = ()) -> int:
-        """Commit a new version of one bank's directory and nudge the bank. Returns the version."""
-        record = self.banks[bank]
+    def enter(self, bank: str, people: Sequence[Human], rules: Sequence[Rule] = ()) -> None:
+        rows: list[Row] = []
+        for h in people:
+            window = h.window or (None, None)
+            commitment = hashlib.sha256(h.person.encode()).hexdigest()
+            person = PersonRow(
+                person=h.person, name=h.name, groups=h.groups, active=h.active, commitment=commitment,
+                from_ms=window[0], until_ms=window[1],
+            )  # fmt: skip
+            rows += [person, self._credential(bank, h)]
+        self._change(bank, [*rows, *rules])
+
+    def block(self, bank: str, human: Human) -> None:
+        self._change(bank, [self._credential(bank, human)])
+
+    def give_badge(self, bank: str, human: Human) -> None:
+        self._change(bank, [self._credential(bank, human)])
+
+    def _credential(self, bank: str, h: Human) -> CredentialRow:
+        return CredentialRow(
+            digest=credential_digest(self.kept[bank].key, h.badge), credential=f"k_{h.person[2:]}_{h.badge_number}",
+            person=h.person, kind="badge", blocked=h.blocked,
+        )  # fmt: skip
+
+    def _change(self, bank: str, puts: Iterable[Row], deletes: Iterable[str] = ()) -> None:
+        """Commit a new version of one bank's directory and nudge the bank."""
+        record = self.kept[bank]
         changed = {row_key(row): row for row in puts}
         gone = tuple(key for key in deletes if key in record.rows)
         for key, row in changed.items():
@@ -126,15 +128,16 @@ class Office:
         record.editions.append(Edition(changed, gone, f"{record.total:064x}"))
         version = len(record.editions)
         self.directory_committed(bank, version, changed.values(), gone)
-        self._nudge(bank, 10)
-        return version
+        self._nudge(bank, NUDGES)
 
     def directory_head(self, bank: str) -> int:
-        """The newest version of one bank's directory."""
-        return len(self.banks[bank].editions)
+        return len(self.kept[bank].editions)
+
+    def standing_head(self, bank: str) -> int:
+        return len(self.kept[bank].standing)
 
     def _nudge(self, bank: str, times: int) -> None:
-        record = self.banks[bank]
+        record = self.kept[bank]
         behind = record.seen_directory < len(record.editions) or record.seen_standing < len(record.standing)
         if behind and times and self.up:
             record.nudge(m.encode(m.Nudge(directory=len(record.editions), standing=len(record.standing))))
@@ -144,7 +147,7 @@ class Office:
         if not self.up:
             return None
         request = m.decode(m.SyncRequest, payload)
-        record = self.banks[request.bank]
+        record = self.kept[request.bank]
         upto = len(record.editions)
         known = 0 < request.have <= upto and record.editions[request.have - 1].content_hash == request.content_hash
         puts: dict[str, Row] = {}
@@ -173,7 +176,7 @@ class Office:
         if not self.up:
             return None
         beat = m.decode(m.Beat, payload)
-        record = self.banks[beat.bank]
+        record = self.kept[beat.bank]
         record.seen_directory, record.seen_standing = beat.directory, beat.standing
         return m.encode(
             m.BeatReply(
@@ -189,17 +192,12 @@ class Office:
             batch = m.decode(m.Events, payload)
         except m.MessageError as error:
             return m.encode(m.Trouble(error=error.word, detail=str(error)))
-        reply = self.receive(batch)
-        if self.crash_at_commit and self.up:
-            self.crash_at_commit = False
-            self._coverage.fault("reply_lost_in_server_crash")
-            self.crash(self._chance.randint(2_000, 60_000))
-            return None
-        return m.encode(reply)
+        reply = self._receive(batch)
+        return None if self._reply_is_lost() else m.encode(reply)
 
-    def receive(self, batch: m.Events) -> m.EventsReply:
+    def _receive(self, batch: m.Events) -> m.EventsReply:
         """Judge and commit a batch, as the ingest's unit of work does."""
-        r = self.banks[batch.bank]
+        r = self.kept[batch.bank]
         known = Known(
             bank=r.bank, controller=r.controller, journal_key=r.journal_key, epoch=r.epoch, last_seq=r.last_seq,
             last_hash=r.last_hash, state=r.encoded, past_epochs=frozenset(r.past),
@@ -228,10 +226,9 @@ class Office:
         return m.EventsReply(epoch=batch.epoch, ack=batch.first + len(batch.lines) - 1, quarantined=True)
 
     def resume(self, bank: str) -> m.ResumeReply | None:
-        """What a controller without a journal starts from."""
         if not self.up:
             return None
-        r = self.banks[bank]
+        r = self.kept[bank]
         assigned = [
             Assigned(
                 assignment=s.assignment.assignment, locker=number, person=s.assignment.person, mode=s.assignment.mode,
@@ -252,13 +249,14 @@ class Office:
 
     # -- commands -----------------------------------------------------------------------------------------------
 
-    def new_live(self, bank: str, locker: str, actor: str) -> m.LiveCommand:
+    def open_now(self, bank: str, locker: str, actor: str) -> None:
         command = f"c_{self._chance.getrandbits(64):016x}"
         issued = CommandIssued(command, bank, "open", locker, actor, self.kernel.now_ms + LIVE_FOR_MS)
         self.live[command] = Live(issued)
         self.issued(issued)
         self._coverage.fault("live_command")
-        return m.LiveCommand(command=command, kind="open", locker=locker, actor=actor, reason="forgot badge")
+        message = m.LiveCommand(command=command, kind="open", locker=locker, actor=actor, reason="forgot_badge")
+        self.kept[bank].ring(m.encode(message), lambda raw: None)
 
     def serve_claim(self, payload: bytes) -> bytes | None:
         if not self.up:
@@ -279,8 +277,7 @@ class Office:
         self, bank: str, kind: str, locker: str, *, assignment: str | None = None, person: str | None = None,
         for_ms: int = 6 * 3_600_000,
     ) -> None:  # fmt: skip
-        """Keep a standing command for ``bank`` and nudge it."""
-        r = self.banks[bank]
+        r = self.kept[bank]
         ordinal, command = len(r.standing) + 1, f"c_{self._chance.getrandbits(64):016x}"
         actor, not_after_ms = f"op:desk{self._chance.randint(1, 3)}", self.kernel.now_ms + for_ms
         needs = len(r.editions)
@@ -292,11 +289,11 @@ class Office:
         )  # fmt: skip
         self.issued(CommandIssued(command, bank, kind, locker, actor, not_after_ms, ordinal, assignment, person, needs))
         self._coverage.fault("standing_command")
-        self._nudge(bank, 10)
+        self._nudge(bank, NUDGES)
 
     def serve_standing(self, payload: bytes) -> bytes | None:
         if not self.up:
             return None
         request = m.decode(m.StandingRequest, payload)
-        commands = self.banks[request.bank].standing[request.after : request.after + m.MAX_STANDING]
+        commands = self.kept[request.bank].standing[request.after : request.after + m.MAX_STANDING]
         return m.encode(m.StandingReply(commands=commands))

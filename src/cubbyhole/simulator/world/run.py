@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +14,10 @@ from zoneinfo import ZoneInfo
 
 from cubbyhole.domain import directory
 from cubbyhole.edge import ledger, store
+from cubbyhole.server.banks import controllers
+from cubbyhole.server.commands import standing
+from cubbyhole.server.directory import changes, sync
+from cubbyhole.server.people import register
 from cubbyhole.simulator.world import office
 from cubbyhole.simulator.world.banks import TIMEZONE, BankScene, World
 from cubbyhole.simulator.world.checkers import all_checkers
@@ -20,19 +25,25 @@ from cubbyhole.simulator.world.clockwork import DAY_MS, HOUR_MS, MINUTE_MS, Kern
 from cubbyhole.simulator.world.coverage import Coverage
 from cubbyhole.simulator.world.drills import Drills
 from cubbyhole.simulator.world.faults import Faults
+from cubbyhole.simulator.world.installation import Installation
 from cubbyhole.simulator.world.keys import cheap_signatures
 from cubbyhole.simulator.world.office import Office
+from cubbyhole.simulator.world.server import Server
+from cubbyhole.simulator.world.server_faults import ServerFaults
 from cubbyhole.simulator.world.wire import Weather
 from cubbyhole.simulator.world.witness import Violated, Witness
 
-PACES_MS = (20, 2_000, 20_000, 60_000, 120_000)  # how long a bank gathers lines before it sends a batch
+SERVERS = ("memory", "sql")
+PACES_MS = (20, 2_000, 20_000, 60_000, 120_000)  # how long a bank gathers lines for a batch
 SNAPSHOT_EVERY = 120
+WEIGHERS = (directory, office, changes, sync)
+MINTERS = (controllers, standing, register)
 DST_SUNDAYS = ((2026, 3, 29), (2026, 10, 25))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to run. ``often`` scales the faults; ``people`` are per bank."""
+    """What to run. ``often`` scales the faults; ``people`` are per bank; ``server`` is one of SERVERS."""
 
     seed: int
     banks: int = 3
@@ -40,11 +51,13 @@ class Plan:
     people: int = 62
     often: float = 1.0
     real_keys: bool = False
+    server: str = "memory"
 
     def command(self) -> str:
         """What a person types to see the same run again."""
         extra = "" if self.often == 1.0 else f" --often {self.often:g}"
         extra += " --real-keys" if self.real_keys else ""
+        extra += "" if self.server == "memory" else f" --server {self.server}"
         return f"cubbyhole world --seed {self.seed} --banks {self.banks} --days {self.days}{extra}"
 
 
@@ -72,14 +85,38 @@ def _start_ms(plan: Plan, chance: random.Random) -> int:
 @contextmanager
 def _quicker() -> Iterator[None]:
     """Snapshots often, so that most starts go through one; and a row's weight, a pure function, worked out once."""
-    names, weights = (vars(ledger), vars(directory), vars(office)), lru_cache(maxsize=200_000)(directory.row_weight)
-    every = store.SNAPSHOT_EVERY
-    names[0]["SNAPSHOT_EVERY"], names[1]["row_weight"], names[2]["row_weight"] = SNAPSHOT_EVERY, weights, weights
+    weights = lru_cache(maxsize=200_000)(directory.row_weight)
+    vars(ledger)["SNAPSHOT_EVERY"] = SNAPSHOT_EVERY
+    for module in WEIGHERS:
+        vars(module)["row_weight"] = weights
     try:
         yield
     finally:
-        plain = weights.__wrapped__
-        names[0]["SNAPSHOT_EVERY"], names[1]["row_weight"], names[2]["row_weight"] = every, plain, plain
+        vars(ledger)["SNAPSHOT_EVERY"] = store.SNAPSHOT_EVERY
+        for module in WEIGHERS:
+            vars(module)["row_weight"] = weights.__wrapped__
+
+
+class _Secrets:
+    """The server's secrets, drawn from the seed."""
+
+    def __init__(self, seed: int) -> None:
+        self.token_bytes = random.Random(seed).randbytes
+
+    def token_hex(self, count: int) -> str:
+        return self.token_bytes(count).hex()
+
+
+@contextmanager
+def _foreseeable(seed: int) -> Iterator[None]:
+    """Let the real server mint the same ids in each run of a seed while within."""
+    for module in MINTERS:
+        vars(module)["secrets"] = _Secrets(seed)
+    try:
+        yield
+    finally:
+        for module in MINTERS:
+            vars(module)["secrets"] = secrets
 
 
 def run(plan: Plan, coverage: Coverage) -> Report:
@@ -89,9 +126,11 @@ def run(plan: Plan, coverage: Coverage) -> Report:
     kernel = Kernel(_start_ms(plan, chance))
     witness = Witness(kernel, coverage)
     violation: Violated | None = None
-    with cheap_signatures(plan.real_keys), _quicker(), coverage.watching_doors():
+    coverage.servers.add(plan.server)
+    with cheap_signatures(plan.real_keys), _quicker(), _foreseeable(plan.seed), coverage.watching_doors():
         try:
-            _live(plan, World(kernel, chance, coverage, witness, Office(kernel, chance, coverage), plan.real_keys))
+            with _server(plan, kernel, chance, coverage) as server:
+                _live(plan, World(kernel, chance, coverage, witness, server, plan.real_keys))
         except Violated as found:
             violation = found
     return Report(
@@ -100,11 +139,25 @@ def run(plan: Plan, coverage: Coverage) -> Report:
     )  # fmt: skip
 
 
+@contextmanager
+def _server(plan: Plan, kernel: Kernel, chance: random.Random, coverage: Coverage) -> Iterator[Server]:
+    if plan.server == "memory":
+        yield Office(kernel, chance, coverage)
+        return
+    server = Installation(kernel, chance, coverage)
+    server.open(plan.real_keys)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
 def _live(plan: Plan, world: World) -> None:
     kernel, witness = world.kernel, world.witness
+    paces_ms = PACES_MS[2:] if world.office.real else PACES_MS  # SQL takes some milliseconds for each
     scenes = [
         BankScene(
-            world, f"{chr(65 + n % 26)}{n // 26 or ''}", n, n + plan.seed, plan.people, world.chance.choice(PACES_MS)
+            world, f"{chr(65 + n % 26)}{n // 26 or ''}", n, n + plan.seed, plan.people, world.chance.choice(paces_ms)
         )
         for n in range(plan.banks)
     ]
@@ -128,12 +181,17 @@ def _live(plan: Plan, world: World) -> None:
     world.office.crashed = server_changed
     Faults(world, scenes, plan.days, plan.often)
     Drills(world, scenes, plan.days, plan.often)
+    server_faults = None
+    if isinstance(server, Installation):
+        server_faults = ServerFaults(world, server, scenes, plan.days, plan.often)
     for scene in scenes:
         scene.crowd.start(plan.days)
     offset = datetime.fromtimestamp(kernel.now_ms / 1000, ZoneInfo(TIMEZONE)).utcoffset()
     kernel.run_until(kernel.start_ms + plan.days * DAY_MS)
     if datetime.fromtimestamp(kernel.now_ms / 1000, ZoneInfo(TIMEZONE)).utcoffset() != offset:
         world.coverage.fault("daylight_saving")
+    if server_faults is not None:
+        server_faults.settle()
     _settle(world, scenes)
     witness.finished()
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.conversation import Ask, Pace, Verb
 from cubbyhole.protocol import messages as m
 from cubbyhole.simulator.world.machine import Machine
-from cubbyhole.simulator.world.office import Office
+from cubbyhole.simulator.world.server import Answered, Server
 from cubbyhole.simulator.world.wire import Weather, Wire
 
 BEAT_MS = 1_000
@@ -26,7 +28,7 @@ PULL_MS = 6 * 3_600_000
 class Talk:
     """The conversation of one bank. Lives as long as the controller; a reboot starts it over (`restart`)."""
 
-    def __init__(self, machine: Machine, office: Office, wire: Wire, pace_ms: int) -> None:
+    def __init__(self, machine: Machine, office: Server, wire: Wire, pace_ms: int) -> None:
         self.machine, self.office, self.wire = machine, office, wire
         self._kernel = machine.kernel
         self._quick = Pace(BEAT_MS, PULL_MS, pace_ms)
@@ -37,11 +39,14 @@ class Talk:
             Verb.BEAT: office.serve_beat, Verb.EVENTS: office.serve_events, Verb.SYNC: office.serve_sync,
             Verb.STANDING: office.serve_standing,
         }  # fmt: skip
-        office.banks[machine.settings.bank].nudge = self._to_bank(self._nudged)
+        record = office.banks[machine.settings.bank]
+        record.nudge, record.ring = self._to_bank(self._nudged), self._ring
+        self._answers: dict[str, Answered] = {}  # of live commands under way
 
     def restart(self) -> None:
         """The controller is up (again)."""
         self._stir_at_ms = None
+        self._answers.clear()
         self.machine.conversation.pace = self._quick
         self.alert()
 
@@ -152,17 +157,48 @@ class Talk:
 
     # -- live commands ------------------------------------------------------------------------------------------
 
-    def order(self, command: m.LiveCommand) -> None:
+    def _ring(self, payload: bytes, answered: Answered) -> None:
         """The server asks for a door, now or never."""
-        self._to_bank(self._live)(m.encode(command))
 
-    def _live(self, payload: bytes) -> None:
+        def arrive(raw: bytes) -> None:
+            self._live(raw, answered)
+
+        self._to_bank(arrive)(payload)
+
+    def answer(self, token: object, answer: m.CommandAnswer) -> None:
+        """The core has decided on a live command; the lines that say so go with its answer."""
+        assert isinstance(token, m.LiveCommand), "what `_claim` gave it"
+        self.machine.give_slot_back(token.locker)
+        batch = self.machine.conversation.batch()
+        if batch is not None and batch.first == self.machine.conversation.acked + 1:
+            answer = msgspec.structs.replace(answer, events=batch)
+        self._say(token, answer)
+
+    def _say(self, command: m.LiveCommand, answer: m.CommandAnswer) -> None:
+        answered = self._answers.pop(command.command, None)
+        if answered is not None:
+            self.wire.carry(answered, m.encode(answer))
+
+    def _refuse(self, command: m.LiveCommand, reason: str) -> None:
+        self._say(command, m.CommandAnswer(command=command.command, outcome="refused", reason=reason))
+
+    def _live(self, payload: bytes, answered: Answered) -> None:
         machine = self.machine
         command = m.decode(m.LiveCommand, payload)
-        if command.command in machine.core.state.answered or command.locker not in machine.doors:
+        self._answers[command.command] = answered
+        known = machine.core.state.answered.get(command.command)
+        if known is not None:
+            self._say(
+                command, m.CommandAnswer(command=command.command, outcome=known.outcome, reason=known.reason)
+            )  # fmt: skip
+            return
+        if command.locker not in machine.doors:
+            self._refuse(command, "unknown_locker")
             return
         turn_ms = machine.take_slot(command.locker)
-        if turn_ms is not None:
+        if turn_ms is None:
+            self._refuse(command, "busy")
+        else:
             self._kernel.at(turn_ms, self._claim, machine.life, command)
 
     def _claim(self, life: int, command: m.LiveCommand) -> None:
@@ -172,8 +208,10 @@ class Talk:
         asked_ms = machine.clock.mono_ms()
 
         def answered(raw: bytes) -> None:
-            if not m.decode(m.ClaimReply, raw).go:
+            reply = m.decode(m.ClaimReply, raw)
+            if not reply.go:
                 machine.give_slot_back(command.locker)
+                self._refuse(command, reply.why)
                 return
             # The server's word is a second old at most when it is acted on: it counts from the question.
             machine.post(io.Claimed(command, command, asked_ms))

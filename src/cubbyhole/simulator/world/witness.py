@@ -15,7 +15,7 @@ from cubbyhole.simulator.world.coverage import Coverage
 if TYPE_CHECKING:
     from cubbyhole.domain.directory import Row
     from cubbyhole.server.banks.receive import Accepted
-    from cubbyhole.simulator.world.office import BankRecord
+    from cubbyhole.simulator.world.server import BankRecord
 
 Doc = dict[str, Any]
 
@@ -100,6 +100,8 @@ class Checker:
     def suspected(self, record: BankRecord, why: str) -> None: ...
     def server_line(self, line: LineSeen) -> None: ...
     def directory(self, bank: str, version: int, rows: Iterable[Row]) -> None: ...
+    def backed_up(self) -> None: ...
+    def restored(self) -> None: ...
     def finished(self) -> None: ...
 
 
@@ -150,6 +152,16 @@ class Witness:
         self.pulse_count += 1
         for checker in self.checkers:
             checker.pulse(seen)
+
+    def backed_up(self) -> None:
+        """A backup of the server's database was made: what is committed from now on a restore would take back."""
+        for checker in self.checkers:
+            checker.backed_up()
+
+    def restored(self) -> None:
+        """The server has gone back to its last backup."""
+        for checker in self.checkers:
+            checker.restored()
 
     def finished(self) -> None:
         for checker in self.checkers:

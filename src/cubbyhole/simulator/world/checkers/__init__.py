@@ -16,6 +16,7 @@ from cubbyhole.simulator.world.checkers.live import LiveCommands
 from cubbyhole.simulator.world.checkers.revocation import Revocation
 from cubbyhole.simulator.world.checkers.standing import StandingCommands
 from cubbyhole.simulator.world.checkers.states import States
+from cubbyhole.simulator.world.checkers.tables import Tables
 from cubbyhole.simulator.world.witness import Checker
 
 
@@ -23,5 +24,6 @@ def all_checkers(world: World, scenes: Sequence[BankScene]) -> list[Checker]:
     """The checkers of one run."""
     kinds = (
         Grants, Holders, LiveCommands, StandingCommands, Delivery, Folds, Revocation, Ends, Denials, Errors, States,
+        Tables,
     )  # fmt: skip
     return [kind(world, scenes) for kind in kinds]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from cubbyhole.server.banks.receive import Accepted
 from cubbyhole.simulator.world.banks import BankScene, World
-from cubbyhole.simulator.world.office import BankRecord
+from cubbyhole.simulator.world.server import BankRecord
 from cubbyhole.simulator.world.witness import Checker, LineSeen
 
 
@@ -19,6 +19,8 @@ class Delivery(Checker):
         self._witness, self._scenes = world.witness, {s.bank: s for s in scenes}
         self._waiting: dict[str, deque[LineSeen]] = {s.bank: deque() for s in scenes}
         self._server_at: dict[str, tuple[str, int]] = {}
+        self._at_backup: dict[str, tuple[str, int]] = {}
+        self._since: dict[str, list[LineSeen]] = {s.bank: [] for s in scenes}  # the last backup
 
     def lines(self) -> dict[str, Callable[[LineSeen], None]]:
         return {"*": self._durable}
@@ -40,12 +42,25 @@ class Delivery(Checker):
             if not waiting:
                 self.fail(f"the server committed line {new.line.seq} of {bank}, which the bank never wrote")
             wrote = waiting.popleft()
+            self._since[bank].append(wrote)
             if wrote.seq != new.line.seq or wrote.raw != new.raw:
                 ours, theirs = wrote.raw[:200], new.raw[:200]
                 self.fail(f"the server committed {theirs!r} as line {new.line.seq} of {bank}; the bank wrote {ours!r}")
             self._server_at[bank] = (new.line.epoch, new.line.seq)
             for checker in self._witness.checkers:
                 checker.server_line(wrote)
+
+    def backed_up(self) -> None:
+        self._at_backup = dict(self._server_at)
+        for since in self._since.values():
+            since.clear()
+
+    def restored(self) -> None:
+        """What the server had taken since its backup must all come again."""
+        self._server_at = dict(self._at_backup)
+        for bank, since in self._since.items():
+            self._waiting[bank].extendleft(reversed(since))
+            since.clear()
 
     def suspected(self, record: BankRecord, why: str) -> None:
         if record.bank not in self._witness.forged:

@@ -36,6 +36,7 @@ class Holders(Checker):
         self._numbers = {s.bank: s for s in scenes}
         self._banks = {s.bank: _Bank() for s in scenes}
         self._at_server: dict[str, dict[str, Held]] = {s.bank: {} for s in scenes}
+        self._at_backup: dict[str, dict[str, Held]] = {}
 
     def lines(self) -> dict[str, Callable[[LineSeen], None]]:
         return {
@@ -159,6 +160,12 @@ class Holders(Checker):
 
     def _trusted(self, line: LineSeen) -> None:
         self._banks[line.bank].doubt = False
+
+    def backed_up(self) -> None:
+        self._at_backup = {bank: dict(held) for bank, held in self._at_server.items()}
+
+    def restored(self) -> None:
+        self._at_server = {bank: dict(held) for bank, held in self._at_backup.items()}
 
     def server_line(self, line: LineSeen) -> None:
         held, fields = self._at_server[line.bank], line.fields

@@ -33,6 +33,7 @@ class StandingCommands(Checker):
         self._issued: dict[str, CommandIssued] = {}
         self._banks = {s.bank: _Bank() for s in scenes}
         self._settled_at_server: set[str] = set()
+        self._settled_at_backup: set[str] = set()
 
     def issued(self, command: CommandIssued) -> None:
         if command.ordinal is not None:
@@ -103,12 +104,18 @@ class StandingCommands(Checker):
         if before.actor != command.actor:
             self.fail(f"command {command.command} is {command.actor}'s, its change is said to be {before.actor}'s")
 
+    def backed_up(self) -> None:
+        self._settled_at_backup = set(self._settled_at_server)
+
+    def restored(self) -> None:
+        self._settled_at_server = set(self._settled_at_backup)
+
     def server_line(self, line: LineSeen) -> None:
         if line.type == "command.done" and line.fields["ordinal"] is not None:
             self._settled_at_server.add(line.fields["command"])
 
     def finished(self) -> None:
         for scene in self._scenes:
-            wanted, got = len(self._office.banks[scene.bank].standing), self._banks[scene.bank].last
+            wanted, got = self._office.standing_head(scene.bank), self._banks[scene.bank].last
             if got < wanted:
                 self.fail(f"{scene.bank} has executed {got} of {wanted} standing commands and everything is well")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from cubbyhole.server.banks.receive import Accepted
 from cubbyhole.simulator.world.banks import BankScene, World
-from cubbyhole.simulator.world.office import BankRecord
+from cubbyhole.simulator.world.server import BankRecord
 from cubbyhole.simulator.world.witness import Checker, LineSeen
 
 EVERY_COMMITS = 20
