@@ -87,7 +87,7 @@ def test_sensors_are_read_in_one_span_with_polarity_applied() -> None:
     board = BoardSettings(
         1, 2, door_open_level=False, options={"door_inputs": 8, "lock_inputs": 4, "occupancy_inputs": 6}
     )
-    layout = layout_of(board, 32, 150)
+    layout = layout_of(board)
     assert (layout.start, layout.count) == (4, 6)
     senses = layout.senses([True, False, False, True, False, True])
     assert (senses[0].lock_secured, senses[0].occupied, senses[0].door_open) == (True, False, True)

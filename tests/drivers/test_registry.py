@@ -25,7 +25,7 @@ def test_a_bus_without_boards_or_with_one_address_twice_is_refused(name: str) ->
     create = family(name).create
     with pytest.raises(DriverError, match="no boards"):
         create(BusSettings("/dev/null", 9600, ()))
-    with pytest.raises(DriverError, match=r"twice|have the address"):
+    with pytest.raises(DriverError, match="listed twice"):
         create(BusSettings("/dev/null", 9600, (BoardSettings(1, 4), BoardSettings(1, 4))))
 
 

@@ -2,7 +2,7 @@
 
 A driver is one folder beside this file. It exports ``MANIFEST`` and ``create(settings) -> BoardBus`` and is found
 through the entry-point group ``cubbyhole.drivers`` (see ``registry.py``). It imports this module and its vendor's
-library, nothing else of Cubbyhole.
+library, and where they fit ``refusals`` and ``wire``; nothing else of Cubbyhole.
 
 The one rule above all others: **an unlock frame is written at most once per call of** ``unlock``. What could not be
 confirmed is said (``Unconfirmed``), never repeated.

@@ -17,6 +17,7 @@ from cubbyhole.drivers.port import (
     Sense,
     Unconfirmed,
 )
+from cubbyhole.drivers.refusals import boards_of, reply_s, unlock_of
 
 MANIFEST = Manifest(
     family="cu16",
@@ -31,7 +32,6 @@ MANIFEST = Manifest(
     pulse_max_ms=1000,
 )
 
-REPLY_MS = 150
 _GAP_AFTER_UNLOCK_S = 0.01
 _STATUS_TRIES_AFTER_UNLOCK = 2
 _OPTIONS = frozenset({"infrared", "set_pulse_time", "reply_ms"})
@@ -39,34 +39,12 @@ _OPTIONS = frozenset({"infrared", "set_pulse_time", "reply_ms"})
 
 def create(settings: BusSettings) -> Cu16Bus:
     """A closed bus. Raises ``DriverError`` for settings that cannot work."""
-    if not settings.boards:
-        raise DriverError(f"The CU16 bus on {settings.port} has no boards.")
-    if not 300 <= settings.baudrate <= 1_000_000:
-        raise DriverError(f"The CU16 bus on {settings.port}: baudrate {settings.baudrate} is not usable.")
-    boards: dict[int, BoardSettings] = {}
+    boards_of(settings, "CU16", MANIFEST.channels_max, range(codec.BOARDS - 1), _OPTIONS)  # the last is all boards'
     for board in settings.boards:
-        where = f"CU16 board {board.address} on {settings.port}"
-        if board.address in boards:
-            raise DriverError(f"{where} is listed twice.")
-        if not 0 <= board.address < codec.BOARDS - 1:
-            raise DriverError(f"{where}: the address must be 0 to 14 (15 is the address of all boards).")
-        if not 1 <= board.channels <= MANIFEST.channels_max:
-            raise DriverError(f"{where}: channels must be 1 to {MANIFEST.channels_max}, not {board.channels}.")
-        _check_options(where, board)
-        boards[board.address] = board
-    return Cu16Bus(CuLine(settings.port, settings.baudrate), boards)
-
-
-def _check_options(where: str, board: BoardSettings) -> None:
-    unknown = set(board.options) - _OPTIONS
-    if unknown:
-        raise DriverError(f"{where}: unknown option {sorted(unknown)[0]!r}; known are {', '.join(sorted(_OPTIONS))}.")
-    for name in ("infrared", "set_pulse_time"):
-        if not isinstance(board.options.get(name, True), bool):
-            raise DriverError(f"{where}: {name} must be true or false.")
-    reply = board.options.get("reply_ms", REPLY_MS)
-    if isinstance(reply, bool) or not isinstance(reply, int) or not 20 <= reply <= 2000:
-        raise DriverError(f"{where}: reply_ms must be a whole number from 20 to 2000.")
+        for name in ("infrared", "set_pulse_time"):
+            if not isinstance(board.options.get(name, True), bool):
+                raise DriverError(f"CU16 board {board.address} on {settings.port}: {name} must be true or false.")
+    return Cu16Bus(CuLine(settings.port, settings.baudrate), {board.address: board for board in settings.boards})
 
 
 class Cu16Bus:
@@ -77,7 +55,7 @@ class Cu16Bus:
     """
 
     def __init__(self, line: CuLine, boards: dict[int, BoardSettings]) -> None:
-        self._line = line
+        self._line, self._wire = line, line.wire
         self._boards = boards
         self._pulse_ms: dict[int, int] = {}
 
@@ -90,7 +68,7 @@ class Cu16Bus:
         self._pulse_ms.clear()
 
     async def close(self) -> None:
-        await self._line.close()
+        await self._wire.close()
 
     async def poll(self, board: int) -> dict[int, Sense]:
         settings = self._board(board)
@@ -111,16 +89,13 @@ class Cu16Bus:
         }
 
     async def unlock(self, line: Line, pulse_ms: int) -> None:
-        settings = self._boards.get(line.board)
-        if settings is None or not 0 <= line.channel < settings.channels:
-            raise NotSent(f"{self._line.port} has no board {line.board} with a lock {line.channel}.")
-        if not MANIFEST.pulse_min_ms <= pulse_ms <= MANIFEST.pulse_max_ms:
-            raise NotSent(f"A pulse must last {MANIFEST.pulse_min_ms} to {MANIFEST.pulse_max_ms} ms, not {pulse_ms}.")
+        unlock_of(self._boards, self._wire.port, line, pulse_ms, MANIFEST)
+        settings = self._boards[line.board]
         order = codec.unlock(line.board, line.channel)
         try:
             if settings.options.get("set_pulse_time", True):
                 await self._have_pulse_time(settings, pulse_ms)
-            await self._line.wait_until_quiet()
+            await self._wire.wait_until_quiet()
             self._line.write(order)
         except DriverError as error:
             raise NotSent(f"The unlock was not sent. {error}") from error
@@ -135,10 +110,10 @@ class Cu16Bus:
 
     async def _confirm(self, settings: BoardSettings, order_bytes: int) -> None:
         try:
-            await asyncio.sleep(self._line.wire_s(order_bytes) + _GAP_AFTER_UNLOCK_S)
+            await asyncio.sleep(self._wire.wire_s(order_bytes) + _GAP_AFTER_UNLOCK_S)
         finally:
             # Also when the caller gives up here: an unlock frame must not wait in the program for a later moment.
-            self._line.drop_unwritten()
+            self._wire.drop_unwritten()
         for tries_left in reversed(range(_STATUS_TRIES_AFTER_UNLOCK)):
             try:
                 await self._status(settings)
@@ -156,24 +131,24 @@ class Cu16Bus:
         if await self._pulse_time(settings, codec.ask_pulse_time(settings.address)) != wanted_ms:
             # The time is kept by the board; it is written only where it differs.
             self._line.write(codec.set_pulse_time(settings.address, wanted_ms))
-            await asyncio.sleep(self._line.wire_s(16) + _GAP_AFTER_UNLOCK_S)
+            await asyncio.sleep(self._wire.wire_s(16) + _GAP_AFTER_UNLOCK_S)
             is_ms = await self._pulse_time(settings, codec.ask_pulse_time(settings.address))
             if is_ms != wanted_ms:
                 raise DriverError(
-                    f"Board {settings.address} on {self._line.port} keeps a pulse of {is_ms} ms, not {wanted_ms}. "
+                    f"Board {settings.address} on {self._wire.port} keeps a pulse of {is_ms} ms, not {wanted_ms}. "
                     "Set set_pulse_time = false to use the board's own."
                 )
         self._pulse_ms[settings.address] = wanted_ms
 
     async def _pulse_time(self, settings: BoardSettings, question: bytes) -> int:
         reply = await self._line.ask(
-            question, settings.address, codec.PULSE_TIME_IS, codec.PULSE_TIME_BYTES, _reply_s(settings)
+            question, settings.address, codec.PULSE_TIME_IS, codec.PULSE_TIME_BYTES, reply_s(settings)
         )
         return codec.read_pulse_time_ms(reply)
 
     async def _status(self, settings: BoardSettings) -> codec.Status:
         reply = await self._line.ask(
-            codec.poll(settings.address), settings.address, codec.STATUS, codec.STATUS_BYTES, _reply_s(settings)
+            codec.poll(settings.address), settings.address, codec.STATUS, codec.STATUS_BYTES, reply_s(settings)
         )
         return codec.read_status(reply)
 
@@ -181,8 +156,4 @@ class Cu16Bus:
         try:
             return self._boards[board]
         except KeyError:
-            raise DriverError(f"{self._line.port} has no board {board} in the configuration.") from None
-
-
-def _reply_s(settings: BoardSettings) -> float:
-    return int(settings.options.get("reply_ms", REPLY_MS)) / 1000
+            raise DriverError(f"{self._wire.port} has no board {board} in the configuration.") from None

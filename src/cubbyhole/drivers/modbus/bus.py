@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pymodbus.pdu.bit_message import ReadDiscreteInputsRequest
 
-from cubbyhole.drivers.modbus.layout import Layout, layout_of
+from cubbyhole.drivers.modbus.layout import OPTIONS, Layout, layout_of
 from cubbyhole.drivers.modbus.link import Link
 from cubbyhole.drivers.modbus.pdu import CoilWrite, coil, pulse
 from cubbyhole.drivers.port import (
@@ -18,6 +18,7 @@ from cubbyhole.drivers.port import (
     Sense,
     Unconfirmed,
 )
+from cubbyhole.drivers.refusals import boards_of, reply_s, unlock_of
 
 MANIFEST = Manifest(
     family="modbus",
@@ -32,22 +33,14 @@ MANIFEST = Manifest(
     pulse_max_ms=1000,
 )
 
-REPLY_MS = 150
 UNLOCK_REPLY_MS = 400
 _FRAME_BYTES = 8
 
 
 def create(settings: BusSettings) -> ModbusBus:
     """A closed bus. Raises ``DriverError`` for settings that cannot work."""
-    if not settings.boards:
-        raise DriverError(f"The Modbus bus on {settings.port} has no boards.")
-    if not 300 <= settings.baudrate <= 1_000_000:
-        raise DriverError(f"The Modbus bus on {settings.port}: baudrate {settings.baudrate} is not usable.")
-    layouts: dict[int, Layout] = {}
-    for board in settings.boards:
-        if board.address in layouts:
-            raise DriverError(f"Two Modbus boards on {settings.port} have the address {board.address}.")
-        layouts[board.address] = layout_of(board, MANIFEST.channels_max, REPLY_MS)
+    boards_of(settings, "Modbus", MANIFEST.channels_max, range(1, 248), OPTIONS)
+    layouts = {board.address: layout_of(board) for board in settings.boards}
     return ModbusBus(Link(settings.port, settings.baudrate), layouts)
 
 
@@ -55,8 +48,9 @@ class ModbusBus:
     """``BoardBus`` for Modbus boards; see the port for the contract."""
 
     def __init__(self, link: Link, layouts: dict[int, Layout]) -> None:
-        self._link = link
+        self._link, self._port = link, link.wire.port
         self._layouts = layouts
+        self._boards = {address: layout.board for address, layout in layouts.items()}
 
     @property
     def manifest(self) -> Manifest:
@@ -72,22 +66,18 @@ class ModbusBus:
         layout = self._layout(board)
         reply_bytes = 5 + (layout.count + 7) // 8
         request = ReadDiscreteInputsRequest(dev_id=board, address=layout.start, count=layout.count)
-        reply = await self._link.ask(request, _FRAME_BYTES, reply_bytes, layout.reply_ms / 1000)
+        reply = await self._link.ask(request, _FRAME_BYTES, reply_bytes, reply_s(layout.board))
         if reply.isError():
             raise BadReply(
-                f"Board {board} on {self._link.port} refuses to read inputs {layout.start} to "
+                f"Board {board} on {self._port} refuses to read inputs {layout.start} to "
                 f"{layout.start + layout.count - 1} (Modbus exception {reply.exception_code}). Check its options."
             )
         if reply.function_code != 2 or len(reply.bits) != (layout.count + 7) // 8 * 8:
-            raise BadReply(f"Board {board} on {self._link.port} answered a poll with something else.")
+            raise BadReply(f"Board {board} on {self._port} answered a poll with something else.")
         return layout.senses(reply.bits)
 
     async def unlock(self, line: Line, pulse_ms: int) -> None:
-        layout = self._layouts.get(line.board)
-        if layout is None or not 0 <= line.channel < layout.board.channels:
-            raise NotSent(f"{self._link.port} has no board {line.board} with a channel {line.channel}.")
-        if not MANIFEST.pulse_min_ms <= pulse_ms <= MANIFEST.pulse_max_ms:
-            raise NotSent(f"A pulse must last {MANIFEST.pulse_min_ms} to {MANIFEST.pulse_max_ms} ms, not {pulse_ms}.")
+        unlock_of(self._boards, self._port, line, pulse_ms, MANIFEST)
         order = pulse(line.board, line.channel, pulse_ms)
         try:
             reply = await self._link.ask(order, _FRAME_BYTES, _FRAME_BYTES, UNLOCK_REPLY_MS / 1000)
@@ -97,26 +87,26 @@ class ModbusBus:
             raise Unconfirmed(f"The unlock was sent and not confirmed. {error}") from error
         if not _echoes(order, reply):
             raise Unconfirmed(
-                f"Board {line.board} on {self._link.port} did not confirm the pulse of relay {line.channel} "
+                f"Board {line.board} on {self._port} did not confirm the pulse of relay {line.channel} "
                 f"(Modbus exception {reply.exception_code}). Does it support timed relays at 0x0200?"
             )
 
     async def light(self, line: Line, on: bool) -> None:
         layout = self._layout(line.board)
         if layout.light_coils is None:
-            raise DriverError(f"Board {line.board} on {self._link.port} has no lights (option light_coils).")
+            raise DriverError(f"Board {line.board} on {self._port} has no lights (option light_coils).")
         if not 0 <= line.channel < layout.board.channels:
-            raise DriverError(f"Board {line.board} on {self._link.port} has no channel {line.channel}.")
+            raise DriverError(f"Board {line.board} on {self._port} has no channel {line.channel}.")
         order = coil(line.board, layout.light_coils + line.channel, on)
-        reply = await self._link.ask(order, _FRAME_BYTES, _FRAME_BYTES, layout.reply_ms / 1000)
+        reply = await self._link.ask(order, _FRAME_BYTES, _FRAME_BYTES, reply_s(layout.board))
         if not _echoes(order, reply):
-            raise BadReply(f"Board {line.board} on {self._link.port} did not confirm the light of {line.channel}.")
+            raise BadReply(f"Board {line.board} on {self._port} did not confirm the light of {line.channel}.")
 
     def _layout(self, board: int) -> Layout:
         try:
             return self._layouts[board]
         except KeyError:
-            raise DriverError(f"{self._link.port} has no board {board} in the configuration.") from None
+            raise DriverError(f"{self._port} has no board {board} in the configuration.") from None
 
 
 def _echoes(order: CoilWrite, reply: object) -> bool:

@@ -9,7 +9,7 @@ from cubbyhole.drivers.port import BoardSettings, DriverError, OptionValue, Sens
 
 SPAN_MAX = 256
 _PULSE_AREA = range(0x0200, 0x0500)
-_OPTIONS = frozenset({"door_inputs", "lock_inputs", "occupancy_inputs", "light_coils", "reply_ms"})
+OPTIONS = frozenset({"door_inputs", "lock_inputs", "occupancy_inputs", "light_coils", "reply_ms"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,6 @@ class Layout:
     lock_inputs: int | None
     occupancy_inputs: int | None
     light_coils: int | None
-    reply_ms: int
     start: int
     count: int
 
@@ -46,16 +45,9 @@ class Layout:
         }
 
 
-def layout_of(board: BoardSettings, channels_max: int, reply_ms: int) -> Layout:
-    """The board's layout. Raises ``DriverError`` that names the setting to change."""
+def layout_of(board: BoardSettings) -> Layout:
+    """The layout of a board that ``boards_of`` has let pass. Raises ``DriverError`` that names what to change."""
     where = f"Modbus board {board.address}"
-    if not 1 <= board.address <= 247:
-        raise DriverError(f"{where}: the address must be 1 to 247.")
-    if not 1 <= board.channels <= channels_max:
-        raise DriverError(f"{where}: channels must be 1 to {channels_max}, not {board.channels}.")
-    unknown = set(board.options) - _OPTIONS
-    if unknown:
-        raise DriverError(f"{where}: unknown option {sorted(unknown)[0]!r}; known are {', '.join(sorted(_OPTIONS))}.")
     doors = _address(where, board.options, "door_inputs", default=0)
     locks = _address(where, board.options, "lock_inputs")
     occupancy = _address(where, board.options, "occupancy_inputs")
@@ -70,10 +62,7 @@ def layout_of(board: BoardSettings, channels_max: int, reply_ms: int) -> Layout:
         raise DriverError(f"{where}: the blocks of inputs must lie within {SPAN_MAX} addresses of each other.")
     if lights is not None and _touches_locks(lights, board.channels):
         raise DriverError(f"{where}: light_coils must lie outside the lock relays and outside 0x0200 to 0x04FF.")
-    reply = board.options.get("reply_ms", reply_ms)
-    if isinstance(reply, bool) or not isinstance(reply, int) or not 20 <= reply <= 2000:
-        raise DriverError(f"{where}: reply_ms must be a whole number from 20 to 2000.")
-    return Layout(board, doors, locks, occupancy, lights, reply, start, end - start)
+    return Layout(board, doors, locks, occupancy, lights, start, end - start)
 
 
 def _touches_locks(lights: int, channels: int) -> bool:
