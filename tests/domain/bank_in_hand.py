@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, LockerState
-from cubbyhole.domain.decide import Decision, Denied, Executed, Granted, Tap, decide_open, decide_tap
+from cubbyhole.domain.decide import decide_open, decide_tap
+from cubbyhole.domain.decision import Decision, Denied, Executed, Granted, Tap
 from cubbyhole.domain.directory import Calendar, CredentialRow, Directory, PersonRow, Row, content_hash, row_key
 from cubbyhole.domain.ending import all_due, end, untimed
 from cubbyhole.domain.moment import Moment
+from cubbyhole.domain.opening import Offset
 from cubbyhole.domain.rules import Rule
 from cubbyhole.domain.standing import Standing, execute
 from cubbyhole.domain.vocabulary import Cause, Door, Occupancy, Outcome, Reason
@@ -42,7 +44,7 @@ def directory_of(rows: Iterable[Row], version: int = 1, midnights: Sequence[int]
     kept = list(rows)
     directory = Directory()
     directory.apply(version=version, rows=kept, deletes=(), expected_hash=content_hash(kept), full=True)
-    directory.calendar = Calendar(timezone="UTC", midnights=tuple(midnights))
+    directory.calendar = Calendar(timezone="UTC", midnights=tuple(midnights), offsets=(Offset(0, 0),))
     return directory
 
 
@@ -99,8 +101,8 @@ class BankInHand:
 
     # -- what people do -----------------------------------------------------------------------------------------
 
-    def tap(self, name: str, locker: str | None, *, again: bool = False) -> Decision:
-        tap = Tap(locker, f"d_{name}", f"x_{name}", again)
+    def tap(self, name: str, locker: str | None, *, again: bool = False, second_factor: bool = False) -> Decision:
+        tap = Tap(locker, f"d_{name}", f"x_{name}", again, second_factor)
         made = decide_tap(self.state, self.directory, tap, self.now, self.mint)
         self.fold(*made.events)
         return made

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.bank import BankState, FoldError
-from cubbyhole.domain.decide import Denied, Granted
+from cubbyhole.domain.bank import BankState, FoldError, LockerState
+from cubbyhole.domain.decision import Denied, Granted
 from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.vocabulary import Alarm, Contents, Door, Lock, Mode, Occupancy, Outcome, Reason
 from cubbyhole.protocol.journal import decode_line, decode_state, encode_state, fold_line
@@ -23,7 +23,9 @@ ROWS = [
 ]  # fmt: skip
 
 SENSED = ("open", "close", "force", "held", "lost", "back", "occupied", "empty")
-ORDERS = ("assign", "end", "out_of_service", "in_service", "checked")
+ORDERS = (
+    "assign", "end", "out_of_service", "in_service", "checked", "get", "renew", "share", "unshare", "hand_over", "move",
+)  # fmt: skip
 
 names = st.sampled_from(NAMES)
 numbers = st.sampled_from(NUMBERS)
@@ -51,8 +53,7 @@ def act(bank: BankInHand, what: tuple[object, ...]) -> Granted | Denied | None:
         case ("door", str(number), str(how)):
             sense(bank, number, how)
         case ("order", str(kind), str(number), str(name)):
-            held = bank.locker(number).assignment
-            bank.order(kind, number, person=f"p_{name}", assignment=held.assignment if held is not None else None)
+            order(bank, kind, number, f"p_{name}")
         case ("remote", str(number)):
             bank.remote_open(number)
         case ("world", "tick"):
@@ -70,6 +71,20 @@ def act(bank: BankInHand, what: tuple[object, ...]) -> Granted | Denied | None:
             for grant, number in bank.state.open_grants():
                 bank.fold(ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.UNKNOWN))
     return None
+
+
+def order(bank: BankInHand, kind: str, number: str, person: str) -> None:
+    """Operators assign; everything else people do for themselves."""
+    held = bank.locker(number).assignment
+    more: dict[str, object] = {"assignment": held.assignment if held is not None else None, "person": person}
+    if kind == "get":
+        bank.order("assign", number, candidates=(number, *NUMBERS), self_service=True, hold=True, **more)
+    elif kind in ("share", "hand_over", "move", "renew"):
+        bank.order(kind, number, candidates=NUMBERS, self_service=True, once=number > "02", **more)
+    elif kind == "unshare":
+        bank.order(kind, number, share=held.shares[0].share if held is not None and held.shares else "s_none", **more)
+    else:
+        bank.order(kind, number, **more)
 
 
 def settle(bank: BankInHand, number: str, outcome: Outcome) -> None:
@@ -141,6 +156,8 @@ def is_entitled(bank: BankInHand, before: BankState, made: Granted) -> None:
     was, now = before.lockers[made.locker], bank.locker(made.locker)
     assert was.grant is None, "one pulse at a time"
     assert not was.link_lost, "no door is opened blindly"
+    if was.assignment is not None and any(x.person == made.person for x in was.assignment.shares):
+        return
     holds = now.assignment is not None and now.assignment.person == made.person
     left = now.former is not None and now.former.person == made.person and now.assignment is None
     assert holds or left
@@ -149,11 +166,16 @@ def is_entitled(bank: BankInHand, before: BankState, made: Granted) -> None:
         assert was.not_offered() is None, "only a free locker is given"
 
 
+def is_over(s: LockerState, at_ms: int) -> bool:
+    a = s.assignment
+    return a is not None and any(end is not None and end <= at_ms for end in (a.ends_ms, a.hold_until_ms))
+
+
 def at_a_time(bank: BankInHand, most: int, by_hand: set[str]) -> None:
     for name in ("ada", "ben", "cleo"):
         held = bank.state.held_by(f"p_{name}")
         given = [s for s in held if s.assignment is not None and s.assignment.rule != "operator"]
-        due = [s for s in given if s.assignment is not None and (s.assignment.ends_ms or bank.at_ms + 1) <= bank.at_ms]
+        due = [s for s in given if is_over(s, bank.at_ms)]
         doubted = bank.state.clock_in_doubt
         assert doubted or len(given) - len(due) <= most or f"p_{name}" in by_hand, "the limit holds at this bank"
     for s in bank.state.lockers.values():

@@ -177,6 +177,6 @@ def test_what_becomes_of_a_locker_when_its_assignment_ends(
     bank.take("ada", "01")
     if occupancy is not Occupancy.UNKNOWN:
         bank.sense("01", occupancy)
-    ended = bank.end("01", Cause.RELEASED)
+    ended = bank.end("01", Cause.EXPIRED)
     assert (ended.former_may_open, ended.check) == (former, check)
     assert (bank.locker("01").not_offered() is None) == (check is None)

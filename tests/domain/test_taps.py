@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.decide import Denied, Granted
+from cubbyhole.domain.decision import Denied, Granted
 from cubbyhole.domain.directory import Row
-from cubbyhole.domain.vocabulary import Cause, Contents, Mode, Occupancy, Reason, Way
+from cubbyhole.domain.opening import Window
+from cubbyhole.domain.rules import ScopeKind
+from cubbyhole.domain.vocabulary import Cause, Contents, Mode, Occupancy, Purpose, Reason, Way
 from tests.domain.bank_in_hand import (
     HOUR_MS,
     MIDNIGHTS,
@@ -300,3 +302,46 @@ def test_at_the_shared_reader_a_full_bank_and_a_bank_for_others_are_told_apart()
     assert bank.refused("ben", None) is Reason.NOT_ENTITLED
     bank.take("ada", None)
     assert bank.refused("ben", None) is Reason.NOTHING_FREE
+
+
+# -- what rules say at the door ---------------------------------------------------------------------------------
+
+
+def test_a_locker_of_another_purpose_or_size_is_not_given_by_a_tap() -> None:
+    parcels = rule("parcels", scope=ScopeKind.LOCKER, scope_value="A-01", purpose=Purpose.PARCEL)
+    small = rule("small", scope=ScopeKind.LOCKER, scope_value="A-04", sizes=("S",))
+    bank = BankInHand(rows=[*people("ada"), parcels, small])
+    assert bank.refused("ada", "01") is Reason.OTHER_PURPOSE
+    assert bank.refused("ada", "04") is Reason.SIZE_NOT_ALLOWED
+    assert bank.take("ada", "02") == "02"
+
+
+def test_at_the_shared_reader_only_what_may_be_theirs_is_looked_at() -> None:
+    parcels = rule("parcels", scope=ScopeKind.LOCKER, scope_value="A-01", purpose=Purpose.PARCEL)
+    bank = BankInHand(rows=[*people("ada", "ben"), parcels])
+    assert bank.take("ada", None) != "01"
+    nothing = BankInHand(rows=[*people("ada"), rule("all", purpose=Purpose.PARCEL)])
+    assert nothing.refused("ada", None) is Reason.OTHER_PURPOSE
+
+
+def test_outside_its_hours_a_locker_opens_for_nobody_and_the_rule_is_named() -> None:
+    bank = BankInHand(rows=[*people("ada"), rule("week", opening=(Window(0, 420, 1140),))])
+    bank.take("ada", "01")
+    bank.at_ms += 8 * HOUR_MS
+    made = bank.tap("ada", "01")
+    assert isinstance(made, Denied)
+    assert (made.reason, made.rule) == (Reason.OUTSIDE_HOURS, "week")
+
+
+def test_in_doubt_of_the_clock_nobody_is_kept_from_their_own_by_opening_hours() -> None:
+    bank = BankInHand(rows=[*people("ada"), rule("week", opening=(Window(0, 420, 1140),))])
+    bank.take("ada", "01")
+    bank.fold(ev.ClockDoubted(why="jump", offset_ms=1))
+    bank.at_ms += 8 * HOUR_MS
+    bank.take("ada", "01")
+
+
+def test_where_a_rule_wants_a_second_factor_a_badge_alone_opens_nothing() -> None:
+    bank = BankInHand(rows=[*people("ada"), rule("pin", second_factor=True)])
+    assert bank.refused("ada", "01") is Reason.SECOND_FACTOR
+    assert isinstance(bank.tap("ada", "01", second_factor=True), Granted)

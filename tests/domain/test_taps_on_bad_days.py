@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.decide import GESTURE_AFTER_MS, Denied, Granted, Noted
+from cubbyhole.domain.decide import GESTURE_AFTER_MS
+from cubbyhole.domain.decision import Denied, Granted, Noted
 from cubbyhole.domain.vocabulary import Alarm, Door, Mode, Outcome, Reason, Way
 from tests.domain.bank_in_hand import (
     DAY_MS,

@@ -14,7 +14,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cubbyhole.domain.chain import genesis, head_text, link
-from cubbyhole.domain.decide import Denied
+from cubbyhole.domain.decision import Denied
 from cubbyhole.domain.directory import Calendar, CredentialRow, PersonRow, content_hash
 from cubbyhole.domain.rules import DEFAULT
 from cubbyhole.domain.vocabulary import Outcome, Reason

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.decide import Denied, Granted, Noted
+from cubbyhole.domain.decision import Denied, Granted, Noted
 from cubbyhole.domain.rules import Rule
 from cubbyhole.domain.vocabulary import Alarm, Cause, Contents, Door, Outcome, Reason
 from cubbyhole.edge import inputs as io
@@ -89,6 +89,8 @@ def test_a_door_that_nobody_released_is_forced_and_needs_a_check(bank: BankBench
 
 def test_a_door_that_does_not_open_while_its_lock_says_secured_is_jammed(bank: BankBench) -> None:
     bank.pulse(bank.tap("ada"))
+    bank.clock.pass_ms(100)
+    bank.see()  # while the pulse lasts the lock has not moved
     bank.clock.pass_ms(6_000)
     bank.see()
     (settled,) = bank.of(ev.UnlockSettled)

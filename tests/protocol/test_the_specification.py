@@ -22,6 +22,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from cubbyhole.domain import events as ev
+from cubbyhole.domain.locker import Share
 from cubbyhole.domain.directory import Calendar, CredentialRow, PersonRow, Row, content_hash
 from cubbyhole.domain.opening import Offset, Window
 from cubbyhole.domain.rules import Rule
@@ -36,7 +37,7 @@ from tests.protocol.samples import MESSAGES
 PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "controller-protocol.md").read_text(encoding="utf-8")
 ENROLMENT: list[Any] = [EnrolRequest, EnrolReply]
 ROWS: list[Any] = [Calendar, Offset, Window, PersonRow, CredentialRow, Rule]
-OTHERS: list[Any] = [m.Head, m.GapProof, *ROWS, ev.Assigned, ev.Disabled, ev.Answered]
+OTHERS: list[Any] = [m.Head, m.GapProof, *ROWS, ev.Assigned, Share, ev.Disabled, ev.Answered]
 STRUCTS: list[Any] = [*MESSAGES, *OTHERS, *ENROLMENT]
 
 

@@ -15,6 +15,7 @@ from cubbyhole.domain.layout import LayoutError, parse_columns
 from cubbyhole.domain.locker import Assignment as Assignment
 from cubbyhole.domain.locker import Former as Former
 from cubbyhole.domain.locker import LockerState as LockerState
+from cubbyhole.domain.locker import Share as Share
 from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.rules import Place
 from cubbyhole.domain.snapshot import BankNow, GapMark
@@ -132,7 +133,8 @@ def _epoch_started(bank: BankState, e: ev.EpochStarted, m: Moment) -> None:
 def _as_assigned(a: ev.Assigned) -> Assignment:
     return Assignment(
         assignment=a.assignment, person=a.person, mode=a.mode, since_ms=a.since_ms, ends_ms=a.ends_ms, rule=a.rule,
-        timed=a.ends_ms is not None or a.mode is Mode.PERMANENT,
+        timed=a.ends_ms is not None or a.mode is Mode.PERMANENT, renewed=a.renewed, hold_until_ms=a.hold_until_ms,
+        shares=a.shares,
     )  # fmt: skip
 
 
@@ -193,6 +195,9 @@ def _person_bound(bank: BankState, e: ev.PersonBound, m: Moment) -> None:
 def _access_granted(bank: BankState, e: ev.AccessGranted, m: Moment) -> None:
     s = bank.lockers[e.locker]
     s.grant = e.grant
+    a = s.assignment
+    if a is not None and a.hold_until_ms is not None and e.person == a.person:
+        s.assignment = replace(a, hold_until_ms=None)
     if e.way is Way.RETRIEVE and s.former is not None and s.former.person == e.person:
         s.former = replace(s.former, fetched=True)
 
@@ -216,7 +221,7 @@ def _assignment_started(bank: BankState, e: ev.AssignmentStarted, m: Moment) -> 
     s.former, s.armed = None, False
     s.assignment = Assignment(
         assignment=e.assignment, person=e.person, mode=e.mode, since_ms=m.at_ms, ends_ms=e.ends_ms, rule=e.rule,
-        timed=e.ends_ms is not None or e.mode is Mode.PERMANENT,
+        timed=e.ends_ms is not None or e.mode is Mode.PERMANENT, hold_until_ms=e.hold_until_ms,
     )  # fmt: skip
 
 
@@ -226,10 +231,33 @@ def _assignment_timed(bank: BankState, e: ev.AssignmentTimed, m: Moment) -> None
         s.assignment = replace(s.assignment, ends_ms=e.ends_ms, timed=True)
 
 
+def _assignment_renewed(bank: BankState, e: ev.AssignmentRenewed, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    if s.assignment is not None and s.assignment.assignment == e.assignment:
+        s.assignment = replace(s.assignment, ends_ms=e.ends_ms, renewed=s.assignment.renewed + 1)
+
+
+def _assignment_shared(bank: BankState, e: ev.AssignmentShared, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    if s.assignment is not None and s.assignment.assignment == e.assignment:
+        share = Share(share=e.share, person=e.person, group=e.group, until_ms=e.until_ms, once=e.once)
+        s.assignment = replace(s.assignment, shares=(*s.assignment.shares, share))
+
+
+def _share_ended(bank: BankState, e: ev.ShareEnded, m: Moment) -> None:
+    s = bank.lockers[e.locker]
+    if s.assignment is not None and s.assignment.assignment == e.assignment:
+        s.assignment = replace(s.assignment, shares=tuple(x for x in s.assignment.shares if x.share != e.share))
+
+
 def _assignment_ended(bank: BankState, e: ev.AssignmentEnded, m: Moment) -> None:
     s = bank.lockers[e.locker]
     s.assignment, s.armed = None, False
-    s.former = Former(assignment=e.assignment, person=e.person, ended_ms=e.ended_ms) if e.former_may_open else None
+    s.former = None
+    if e.former_may_open:
+        s.former = Former(
+            assignment=e.assignment, person=e.person, ended_ms=e.ended_ms, until_ms=e.former_until_ms
+        )  # fmt: skip
     if e.check is not None:
         s.check = e.check
 
@@ -367,6 +395,9 @@ _FOLD: dict[type[ev.Event], Callable[[BankState, Any, Moment], None]] = {
     ev.TapDenied: _nothing,
     ev.AssignmentStarted: _assignment_started,
     ev.AssignmentTimed: _assignment_timed,
+    ev.AssignmentRenewed: _assignment_renewed,
+    ev.AssignmentShared: _assignment_shared,
+    ev.ShareEnded: _share_ended,
     ev.AssignmentEnded: _assignment_ended,
     ev.ReleaseArmed: _release_armed,
     ev.ReleaseDisarmed: _release_disarmed,

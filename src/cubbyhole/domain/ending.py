@@ -5,36 +5,56 @@ from __future__ import annotations
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, LockerState
 from cubbyhole.domain.directory import Directory
+from cubbyhole.domain.lasting import CalendarRunOut, ends_at_ms
 from cubbyhole.domain.layout import parse_columns
-from cubbyhole.domain.moment import Moment, next_midnight_ms
+from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.vocabulary import Cause, Contents, Mode, Occupancy
 
 
 def due(bank: BankState, s: LockerState, moment: Moment) -> bool:
     """Whether the locker's assignment is over. In doubt about the clock nothing is over early."""
+    return cause_of_end(bank, s, moment) is not None
+
+
+def cause_of_end(bank: BankState, s: LockerState, moment: Moment) -> Cause | None:
+    """Why the locker's assignment is over; None where it goes on."""
     a = s.assignment
-    return a is not None and a.ends_ms is not None and a.ends_ms <= moment.at_ms and not bank.clock_in_doubt
+    if a is None or bank.clock_in_doubt:
+        return None
+    if a.ends_ms is not None and a.ends_ms <= moment.at_ms:
+        return Cause.EXPIRED
+    return Cause.LAPSED if a.hold_until_ms is not None and a.hold_until_ms <= moment.at_ms else None
 
 
 def end(bank: BankState, directory: Directory, s: LockerState, cause: Cause, moment: Moment) -> ev.AssignmentEnded:
     """The event that ends the assignment of ``s``, with the consequences that the rule on contents gives it.
 
     A sensor that says empty settles it. One that says occupied, or nothing, leaves the former holder the right to
-    fetch their things; where the rule says check first the locker is not offered until somebody has looked.
+    fetch their things; where the rule says check first the locker is not offered until somebody has looked. Who closed
+    the door too soon may open it again for the rule's grace, whatever else holds. A hold that lapsed was never opened:
+    nothing of its holder's is inside.
     """
     a = s.assignment
     assert a is not None, "only an assigned locker can end"
     person = directory.people.get(a.person)
-    policy = directory.effective(bank.place(s.number), person.groups if person is not None else ()).contents
-    former, check = False, None
-    if s.occupancy is Occupancy.OCCUPIED:
+    rules = directory.effective(bank.place(s.number), person.groups if person is not None else ())
+    former, check, until_ms = False, None, None
+    if cause is Cause.LAPSED or cause is Cause.HANDED_OVER:
+        pass
+    elif s.occupancy is Occupancy.OCCUPIED:
         former, check = True, "not_empty"
-    elif s.occupancy is Occupancy.UNKNOWN and policy is not Contents.RELEASE:
-        former, check = True, "contents_unknown" if policy is Contents.CHECK else None
-    ended_ms = a.ends_ms if cause is Cause.EXPIRED and a.ends_ms is not None else moment.at_ms
+    elif s.occupancy is Occupancy.UNKNOWN and rules.contents is not Contents.RELEASE:
+        former, check = True, "contents_unknown" if rules.contents is Contents.CHECK else None
+    elif cause is Cause.RELEASED and rules.grace_min and not bank.clock_in_doubt:
+        former, until_ms = True, moment.at_ms + rules.grace_min * 60_000
+    ended_ms = moment.at_ms
+    if cause is Cause.EXPIRED and a.ends_ms is not None:
+        ended_ms = a.ends_ms
+    elif cause is Cause.LAPSED and a.hold_until_ms is not None:
+        ended_ms = a.hold_until_ms
     return ev.AssignmentEnded(
         assignment=a.assignment, locker=s.number, person=a.person, cause=cause, ended_ms=ended_ms,
-        former_may_open=former, check=check,
+        former_may_open=former, check=check, former_until_ms=until_ms,
     )  # fmt: skip
 
 
@@ -62,18 +82,24 @@ def leaving(bank: BankState, columns: tuple[str, ...], moment: Moment) -> list[e
 
 def all_due(bank: BankState, directory: Directory, moment: Moment) -> list[ev.Event]:
     """What the timer finds to end now."""
-    return [end(bank, directory, s, Cause.EXPIRED, moment) for s in bank.lockers.values() if due(bank, s, moment)]
+    over = ((s, cause_of_end(bank, s, moment)) for s in bank.lockers.values())
+    return [end(bank, directory, s, cause, moment) for s, cause in over if cause is not None]
 
 
 def untimed(bank: BankState, directory: Directory, moment: Moment) -> list[ev.Event]:
     """Ends for the assignments that were given in doubt of the clock, once it is trusted again."""
     if bank.clock_in_doubt:
         return []
-    ends_ms = next_midnight_ms(directory.calendar.midnights, moment.at_ms)
-    if ends_ms is None:
-        return []
-    return [
-        ev.AssignmentTimed(assignment=s.assignment.assignment, locker=s.number, ends_ms=ends_ms)
-        for s in bank.lockers.values()
-        if s.assignment is not None and not s.assignment.timed and s.assignment.mode is not Mode.PERMANENT
-    ]
+    timed: list[ev.Event] = []
+    for s in bank.lockers.values():
+        a = s.assignment
+        if a is None or a.timed or a.mode is Mode.PERMANENT:
+            continue
+        person = directory.people.get(a.person)
+        rules = directory.effective(bank.place(s.number), person.groups if person is not None else ())
+        try:
+            ends_ms = ends_at_ms(a.mode, rules, directory.calendar, moment.at_ms)
+        except CalendarRunOut:
+            continue
+        timed.append(ev.AssignmentTimed(assignment=a.assignment, locker=s.number, ends_ms=ends_ms))
+    return timed

@@ -8,8 +8,21 @@ from cubbyhole.domain.vocabulary import Alarm, Door, Lock, Mode, Occupancy, Reas
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """Somebody else may open the locker too: a person or a group, until ``until_ms`` (null: as long as it is held),
+    ``once`` or always."""
+
+    share: str
+    person: str | None = None
+    group: str | None = None
+    until_ms: int | None = None
+    once: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """A person's right to a locker. ``ends_ms`` null: permanent, or given in doubt of the clock (``timed`` false)."""
+    """A person's right to a locker. ``ends_ms`` null: permanent, or given in doubt of the clock (``timed`` false).
+    ``hold_until_ms``: it was got from afar and lapses then unless its holder has opened it."""
 
     assignment: str
     person: str
@@ -18,16 +31,21 @@ class Assignment:
     ends_ms: int | None
     rule: str
     timed: bool = True
+    renewed: int = 0
+    hold_until_ms: int | None = None
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Former:
-    """Who may still fetch what was left inside; ``fetched`` once they have opened it for that."""
+    """Who may still fetch what was left inside, until ``until_ms`` (null: until somebody takes the locker);
+    ``fetched`` once they have opened it for that."""
 
     assignment: str
     person: str
     ended_ms: int
     fetched: bool = False
+    until_ms: int | None = None
 
 
 @dataclass(slots=True, kw_only=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cubbyhole.domain.locker import LockerState
+from cubbyhole.domain.locker import LockerState, Share
 from cubbyhole.domain.vocabulary import Mode
 
 
@@ -19,6 +19,9 @@ class Assigned:
     since_ms: int
     ends_ms: int | None
     rule: str
+    renewed: int = 0
+    hold_until_ms: int | None = None
+    shares: tuple[Share, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,8 @@ class Cause(StrEnum):
     EXPIRED = "expired"
     OPERATOR = "operator"
     MOVED = "moved"
+    HANDED_OVER = "handed_over"  # by its holder to somebody else
+    LAPSED = "lapsed"  # got from afar and not opened in time
     REMOVED = "removed"  # the bank was rebuilt without the locker
 
 
@@ -94,6 +96,7 @@ class Way(StrEnum):
     TAP = "tap"
     COMMAND = "command"
     RETRIEVE = "retrieve"  # a former holder fetches what was left
+    SHARED = "shared"  # somebody with whom the holder shares it
 
 
 class Reason(StrEnum):
@@ -106,6 +109,14 @@ class Reason(StrEnum):
     TAKEN = "taken"
     LIMIT_REACHED = "limit_reached"
     NOTHING_FREE = "nothing_free"
+    SIZE_NOT_ALLOWED = "size_not_allowed"
+    OTHER_PURPOSE = "other_purpose"
+    OUTSIDE_HOURS = "outside_hours"
+    SECOND_FACTOR = "second_factor"
+    MODE_NOT_ALLOWED = "mode_not_allowed"
+    NO_RENEWALS_LEFT = "no_renewals_left"
+    TOO_EARLY = "too_early"
+    SHARING_NOT_ALLOWED = "sharing_not_allowed"
     SEVERAL_LOCKERS = "several_lockers"
     OUT_OF_SERVICE = "out_of_service"
     CHECK_FIRST = "check_first"
@@ -135,6 +146,14 @@ REASON_MEANING: dict[Reason, str] = {
     Reason.TAKEN: "the locker is somebody else's",
     Reason.LIMIT_REACHED: "the person already has as many lockers here as the rule allows",
     Reason.NOTHING_FREE: "no locker of the bank is free",
+    Reason.SIZE_NOT_ALLOWED: "a rule keeps lockers of this size for others",
+    Reason.OTHER_PURPOSE: "the locker is there for something else, such as parcels",
+    Reason.OUTSIDE_HOURS: "a rule opens the locker at other hours only",
+    Reason.SECOND_FACTOR: "a rule wants a PIN besides the badge, which this reader cannot take",
+    Reason.MODE_NOT_ALLOWED: "a rule gives this locker for a shorter time only",
+    Reason.NO_RENEWALS_LEFT: "the assignment was renewed as often as the rule allows",
+    Reason.TOO_EARLY: "the assignment has no end, or ends later than a new one would",
+    Reason.SHARING_NOT_ALLOWED: "a rule forbids sharing this locker, or with that person",
     Reason.SEVERAL_LOCKERS: "the person has several lockers here and must tap on one of them",
     Reason.OUT_OF_SERVICE: "the locker was taken out of service",
     Reason.CHECK_FIRST: "somebody must look inside before the locker is given out",

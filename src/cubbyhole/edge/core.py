@@ -13,7 +13,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState
-from cubbyhole.domain.decide import GESTURE_AFTER_MS, Denied, Granted, Tap, decide_open, decide_tap
+from cubbyhole.domain.decide import GESTURE_AFTER_MS, decide_open, decide_tap
+from cubbyhole.domain.decision import Denied, Granted, Noted, Tap
 from cubbyhole.domain.directory import Directory, DirectoryError
 from cubbyhole.domain.ending import all_due, end, leaving, untimed
 from cubbyhole.domain.moment import Moment
@@ -190,6 +191,8 @@ class BankCore:
                 effects.append(io.Unlock(decision.locker, decision.grant, item.mono_ms, until_ms))
         elif isinstance(decision, Denied) and decision.locker is not None:
             effects.append(io.Light(decision.locker, io.Look.DENIED))
+        elif isinstance(decision, Noted) and not decision.armed:
+            self._looks.yours(decision.locker, moment.mono_ms)  # kept, and renewed where the rules let them
 
     def _is_again(self, item: io.TapSeen, digest: str, moment: Moment) -> bool:
         """Whether the same badge was here moments ago while the door had been open long enough for the gesture."""
@@ -238,6 +241,8 @@ class BankCore:
                 command=c.command, ordinal=c.ordinal, kind=c.kind, locker=c.locker, reason=c.reason,
                 not_after_ms=c.not_after_ms, needs_directory=c.needs_directory, assignment=c.assignment,
                 person=c.person, mode=Mode(c.mode) if c.mode in list(Mode) else None, ends_ms=c.ends_ms, note=c.note,
+                candidates=tuple(c.candidates), self_service=c.self_service, hold=c.hold, group=c.group, share=c.share,
+                once=c.once,
             )  # fmt: skip
             if is_waiting(self.directory, made):
                 # In order: what comes behind waits too, until the directory is here. All of it is pulled again from the

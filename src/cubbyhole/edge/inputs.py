@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from cubbyhole.domain.decide import Decision
+from cubbyhole.domain.decision import Decision
 from cubbyhole.domain.vocabulary import Outcome
 from cubbyhole.domain.watch import Reading
 from cubbyhole.protocol.messages import (

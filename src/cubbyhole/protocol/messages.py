@@ -18,6 +18,7 @@ VERSION = 1
 MAX_BATCH_LINES = 500
 MAX_BATCH_BYTES = 512 * 1024
 MAX_STANDING = 100
+MAX_CANDIDATES = 200
 CLAIM_VALID_MS = 1000
 
 M = TypeVar("M", bound="Message")
@@ -156,7 +157,10 @@ class LiveCommand(Message):
 
 
 class StandingCommand(Message):
-    """A change that waits for its bank. ``assignment`` names what it changes (None: the locker must be unassigned)."""
+    """A change that waits for its bank. ``assignment`` names what it changes (None: the locker must be unassigned).
+
+    ``candidates`` are lockers to choose from, the best first. ``self_service``: somebody acts for themselves and keeps
+    to the rules. ``hold``: what is given lapses unless it is opened in time."""
 
     ordinal: Count
     command: Name
@@ -171,6 +175,12 @@ class StandingCommand(Message):
     mode: Name | None = None
     ends_ms: Count | None = None
     note: Note | None = None
+    candidates: Annotated[list[Name], msgspec.Meta(max_length=MAX_CANDIDATES)] = []
+    self_service: bool = False
+    hold: bool = False
+    group: Note | None = None
+    share: Name | None = None
+    once: bool = False
 
 
 class StandingRequest(Message):

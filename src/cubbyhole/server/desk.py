@@ -53,7 +53,8 @@ class BankDesk:
                     Assigned(
                         assignment=s.assignment.assignment, locker=s.number, person=s.assignment.person,
                         mode=s.assignment.mode, since_ms=s.assignment.since_ms, ends_ms=s.assignment.ends_ms,
-                        rule=s.assignment.rule,
+                        rule=s.assignment.rule, renewed=s.assignment.renewed,
+                        hold_until_ms=s.assignment.hold_until_ms, shares=s.assignment.shares,
                     )
                     for s in held if s.assignment is not None
                 ],

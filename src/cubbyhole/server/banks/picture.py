@@ -88,7 +88,7 @@ def write_assignments(work: UnitOfWork, bank: str, lines: Sequence[Line], replac
                     "mode": event.mode.value, "rule": event.rule, "since_ms": at_ms, "ends_ms": event.ends_ms,
                     "ended_ms": None, "cause": None,
                 }  # fmt: skip
-            case ev.AssignmentTimed():
+            case ev.AssignmentTimed() | ev.AssignmentRenewed():
                 values: dict[str, Any] = {"ends_ms": event.ends_ms}
                 _amend(work, started, event.assignment, values)
             case ev.AssignmentEnded():

@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.layout import parse_columns
+from cubbyhole.domain.opening import Window
 from cubbyhole.domain.rules import Rule, ScopeKind
-from cubbyhole.domain.vocabulary import Contents, Mode
+from cubbyhole.domain.vocabulary import Contents, Mode, Purpose
 from cubbyhole.edge import inputs as io
 from cubbyhole.protocol.signing import public_text
 from cubbyhole.simulator.world.clockwork import Kernel, MachineClock
@@ -25,6 +26,7 @@ from cubbyhole.simulator.world.wire import Weather, Wire
 from cubbyhole.simulator.world.witness import Contact, Witness
 
 TIMEZONE = "Europe/Berlin"
+_BY_DAY = tuple(Window(weekday, 8 * 60, 17 * 60) for weekday in range(7))
 BASE = Rule(
     rule="base", title="All", max_lockers=2, contents=Contents.RELEASE, give_offline_h=72, open_offline_h=720
 )  # fmt: skip
@@ -135,10 +137,16 @@ class BankScene:
             Rule(
                 rule=f"bank-{self.bank}", title="This bank", scope=ScopeKind.BANK, scope_value=self.bank,
                 max_lockers=most, contents=contents, give_offline_h=hours[0], open_offline_h=hours[1],
+                renewals=1,
             ),
             Rule(rule=f"staff-{self.bank}", title="Staff", scope=one, scope_value=names[-1], only_groups=("staff",)),
             Rule(rule=f"fixed-{self.bank}", title="Fixed", scope=one, scope_value=names[2], mode=Mode.PERMANENT),
             Rule(rule=f"near-{self.bank}", title="By hand", scope=one, scope_value=names[1], remote_open=False),
+            Rule(rule=f"post-{self.bank}", title="Parcels", scope=one, scope_value=names[3], purpose=Purpose.PARCEL),
+            Rule(rule=f"big-{self.bank}", title="Big ones", scope=one, scope_value=names[4], sizes=("XL",)),
+            Rule(rule=f"day-{self.bank}", title="By day", scope=one, scope_value=names[5], opening=_BY_DAY),
+            Rule(rule=f"pin-{self.bank}", title="With a PIN", scope=one, scope_value=names[6], second_factor=True),
+            Rule(rule=f"own-{self.bank}", title="One's own", scope=one, scope_value=names[7], sharing=False),
         ]  # fmt: skip
         if self.shared_reader:
             crew = Rule(rule=f"crew-{self.bank}", title="Crew", scope=one, scope_value=names[0], only_groups=("crew",))

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import msgspec
 
 from cubbyhole.protocol import messages as m
+from cubbyhole.simulator.world.asking import ask
 from cubbyhole.simulator.world.banks import BankScene, World
 from cubbyhole.simulator.world.clockwork import DAY_MS, HOUR_MS, MINUTE_MS
 from cubbyhole.simulator.world.wire import Weather
@@ -63,6 +64,7 @@ class Faults:
         some(2.0, lambda: self._revoke(s))
         some(0.5, lambda: self._join(s))
         some(5.0, lambda: self._live(s))
+        some(16.0, lambda: ask(s, chance))
         some(0.08, lambda: s.replace())
         for hour in range(1, 24, 2):
             self._world.kernel.after(hour * HOUR_MS + chance.randint(0, HOUR_MS), self._desk, s)

@@ -11,7 +11,7 @@ import msgspec
 from cubbyhole.domain import decide, ending, standing
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, LockerState
-from cubbyhole.domain.decide import Denied, Granted, Tap
+from cubbyhole.domain.decision import Denied, Granted, Tap
 from cubbyhole.domain.directory import Directory
 from cubbyhole.domain.moment import Moment
 from cubbyhole.domain.vocabulary import Reason, Way
@@ -113,7 +113,7 @@ def full_locker_is_given() -> list[Patch]:
     def variant(*args: Any) -> ev.AssignmentEnded:
         return replace(real(*args), check=None)
 
-    return [*_offers(Reason.NOT_EMPTY), (edge, "end", variant), (decide, "end", variant), (ending, "end", variant)]
+    return [*_offers(Reason.NOT_EMPTY), (edge, "end", variant), (standing, "end", variant), (ending, "end", variant)]
 
 
 def unverified_is_given() -> list[Patch]:
@@ -123,10 +123,10 @@ def unverified_is_given() -> list[Patch]:
 def desk_assigns_taken() -> list[Patch]:
     real = standing._assign
 
-    def variant(bank: BankState, directory: Directory, s: LockerState, *rest: Any) -> Any:
+    def variant(case: Any, s: LockerState, command: standing.Standing) -> Any:
         held, s.assignment = s.assignment, None
         try:
-            return real(bank, directory, s, *rest)
+            return real(case, s, command)
         finally:
             s.assignment = held
 

@@ -11,10 +11,10 @@ import msgspec
 from cubbyhole.domain import chain, decide, ending, standing
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.bank import BankState, LockerState
-from cubbyhole.domain.decide import Denied, Tap
+from cubbyhole.domain.decision import Denied, Tap
 from cubbyhole.domain.directory import Calendar, Directory
 from cubbyhole.domain.moment import Moment
-from cubbyhole.domain.vocabulary import Reason
+from cubbyhole.domain.vocabulary import Cause, Reason
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge import ledger
 from cubbyhole.edge.clock import BankTime, ClockJudge
@@ -148,14 +148,15 @@ def deltas_are_dropped() -> list[Patch]:
 
 
 def nothing_is_due() -> list[Patch]:
-    return [(decide, "due", lambda *args: False), (ending, "due", lambda *args: False)]
+    return [(ending, "cause_of_end", lambda *args: None)]
 
 
 def due_in_doubt() -> list[Patch]:
-    def variant(bank: BankState, s: LockerState, moment: Moment) -> bool:
-        return s.assignment is not None and s.assignment.ends_ms is not None and s.assignment.ends_ms <= moment.at_ms
+    def variant(bank: BankState, s: LockerState, moment: Moment) -> Cause | None:
+        over = s.assignment is not None and s.assignment.ends_ms is not None and s.assignment.ends_ms <= moment.at_ms
+        return Cause.EXPIRED if over else None
 
-    return [(decide, "due", variant), (ending, "due", variant)]
+    return [(ending, "cause_of_end", variant)]
 
 
 def midnight_is_utc() -> list[Patch]:

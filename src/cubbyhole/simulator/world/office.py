@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.directory import CredentialRow, PersonRow, Row, row_key, row_weight
@@ -233,6 +234,7 @@ class Office(Server):
             Assigned(
                 assignment=s.assignment.assignment, locker=number, person=s.assignment.person, mode=s.assignment.mode,
                 since_ms=s.assignment.since_ms, ends_ms=s.assignment.ends_ms, rule=s.assignment.rule,
+                renewed=s.assignment.renewed, hold_until_ms=s.assignment.hold_until_ms, shares=s.assignment.shares,
             )
             for number, s in r.state.lockers.items() if s.assignment is not None
         ]  # fmt: skip
@@ -275,7 +277,7 @@ class Office(Server):
 
     def new_standing(
         self, bank: str, kind: str, locker: str, *, assignment: str | None = None, person: str | None = None,
-        for_ms: int = 6 * 3_600_000,
+        for_ms: int = 6 * 3_600_000, **more: Any,
     ) -> None:  # fmt: skip
         r = self.kept[bank]
         ordinal, command = len(r.standing) + 1, f"c_{self._chance.getrandbits(64):016x}"
@@ -284,10 +286,15 @@ class Office(Server):
         r.standing.append(
             m.StandingCommand(
                 ordinal=ordinal, command=command, kind=kind, locker=locker, actor=actor, reason="desk", person=person,
-                not_after_ms=not_after_ms, needs_directory=needs, assignment=assignment,
+                not_after_ms=not_after_ms, needs_directory=needs, assignment=assignment, **more,
             )
         )  # fmt: skip
-        self.issued(CommandIssued(command, bank, kind, locker, actor, not_after_ms, ordinal, assignment, person, needs))
+        self.issued(
+            CommandIssued(
+                command, bank, kind, locker, actor, not_after_ms, ordinal, assignment, person, needs,
+                tuple(more.get("candidates", ())),
+            )
+        )  # fmt: skip
         self._coverage.fault("standing_command")
         self._nudge(bank, NUDGES)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from cubbyhole.domain.decide import Denied, Granted
+from cubbyhole.domain.decision import Denied, Granted
 from cubbyhole.edge import inputs as io
 from cubbyhole.simulator.world.clockwork import DAY_MS, HOUR_MS, MINUTE_MS, Kernel
 from cubbyhole.simulator.world.coverage import Coverage

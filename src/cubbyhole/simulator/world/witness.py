@@ -67,6 +67,7 @@ class CommandIssued:
     assignment: str | None = None
     person: str | None = None
     needs_directory: int = 0
+    candidates: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)

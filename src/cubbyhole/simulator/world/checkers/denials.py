@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from cubbyhole.domain.decide import Denied, Granted
+from cubbyhole.domain.decision import Denied, Granted
 from cubbyhole.edge.inputs import Said, TapSeen
 from cubbyhole.simulator.world.banks import BankScene, World
 from cubbyhole.simulator.world.witness import Checker, LineSeen

@@ -35,6 +35,9 @@ class _Bank:
     at_ms: int = 0
     doubt: bool = False
     ends: dict[str, int | None] = field(default_factory=dict)
+    days: set[str] = field(default_factory=set)  # assignments that end at midnights
+    holds: dict[str, tuple[str, int]] = field(default_factory=dict)  # person, and when it lapses
+    passed_on_ms: int | None = None  # the end of what was handed over or moved just now
     windows: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
 
@@ -56,6 +59,7 @@ class Ends(Checker):
             "*": self._any, "epoch.started": self._epoch, "clock.doubted": self._doubted,
             "clock.trusted": self._trusted,
             "assignment.started": self._started, "assignment.timed": self._timed, "assignment.ended": self._ended,
+            "assignment.renewed": self._renewed,
             "access.granted": self._granted,
         }  # fmt: skip
 
@@ -70,8 +74,11 @@ class Ends(Checker):
 
     def _epoch(self, line: LineSeen) -> None:
         windows = self._banks[line.bank].windows
-        ends = {a["assignment"]: a["ends_ms"] for a in line.fields["assignments"]}
-        self._banks[line.bank] = _Bank(line.at_ms, False, ends, windows)
+        carried = line.fields["assignments"]
+        ends = {a["assignment"]: a["ends_ms"] for a in carried}
+        days = {a["assignment"] for a in carried if a["mode"] == "day"}
+        holds = {a["assignment"]: (a["person"], a["hold_until_ms"]) for a in carried if a["hold_until_ms"] is not None}
+        self._banks[line.bank] = _Bank(line.at_ms, False, ends, days, holds, windows=windows)
 
     def _doubted(self, line: LineSeen) -> None:
         self._banks[line.bank].doubt = True
@@ -81,8 +88,15 @@ class Ends(Checker):
 
     def _started(self, line: LineSeen) -> None:
         b, ends_ms = self._banks[line.bank], line.fields["ends_ms"]
+        if line.fields["hold_until_ms"] is not None:
+            b.holds[line.fields["assignment"]] = line.fields["person"], line.fields["hold_until_ms"]
+        # What is handed over or moved keeps the end of the assignment that it follows.
+        follows, b.passed_on_ms = ends_ms is not None and ends_ms == b.passed_on_ms, None
         b.ends[line.fields["assignment"]] = ends_ms
         if line.fields["mode"] != "day":
+            return
+        b.days.add(line.fields["assignment"])
+        if follows:
             return
         if b.doubt and ends_ms is not None:
             self.fail(f"{line.bank} set an end while it doubted its clock")
@@ -93,6 +107,15 @@ class Ends(Checker):
         self._banks[line.bank].ends[line.fields["assignment"]] = line.fields["ends_ms"]
         self._is_midnight(line, line.fields["ends_ms"])
 
+    def _renewed(self, line: LineSeen) -> None:
+        b, name, ends_ms = self._banks[line.bank], line.fields["assignment"], line.fields["ends_ms"]
+        before_ms = b.ends.get(name)
+        if b.doubt or before_ms is None or ends_ms <= before_ms:
+            self.fail(f"{line.bank} renewed {name} from {before_ms} to {ends_ms}")
+        elif name in b.days and ends_ms != _midnight_after(before_ms // HOUR_MS):
+            self.fail(f"{line.bank} renewed the day locker {name} from {before_ms} to {ends_ms}: no midnight later")
+        b.ends[name] = ends_ms
+
     def _is_midnight(self, line: LineSeen, ends_ms: int | None) -> None:
         midnight = _midnight_after(line.at_ms // HOUR_MS)
         if ends_ms != midnight:
@@ -101,6 +124,13 @@ class Ends(Checker):
     def _ended(self, line: LineSeen) -> None:
         b = self._banks[line.bank]
         ends_ms = b.ends.pop(line.fields["assignment"], None)
+        if line.fields["cause"] in ("handed_over", "moved"):
+            b.passed_on_ms = ends_ms
+        hold = b.holds.pop(line.fields["assignment"], None)
+        if line.fields["cause"] == "lapsed":
+            if hold is None or b.doubt or line.true_ms < hold[1] - CLOCK_MS:
+                self.fail(f"{line.bank} let {line.fields['locker']} lapse, whose hold is {hold}")
+            return
         if line.fields["cause"] != "expired":
             return
         if b.doubt:
@@ -111,6 +141,8 @@ class Ends(Checker):
 
     def _granted(self, line: LineSeen) -> None:
         b, person = self._banks[line.bank], line.fields["person"]
+        if person is not None and b.holds.get(line.fields["assignment"] or "", ("", 0))[0] == person:
+            del b.holds[line.fields["assignment"]]
         if line.fields["way"] == "command":
             return
         ends_ms = b.ends.get(line.fields["assignment"] or "")

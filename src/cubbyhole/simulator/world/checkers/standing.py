@@ -9,16 +9,19 @@ from cubbyhole.simulator.world.banks import BankScene, World
 from cubbyhole.simulator.world.witness import Checker, CommandIssued, LineSeen
 
 CLOCK_MS = 70_000
+COMMIT_LINES = 30  # a move takes its shares along
 CHANGES = {
     "end": "assignment.ended", "assign": "assignment.started", "out_of_service": "locker.out_of_service",
-    "in_service": "locker.in_service", "checked": "locker.checked",
+    "in_service": "locker.in_service", "checked": "locker.checked", "renew": "assignment.renewed",
+    "share": "assignment.shared", "unshare": "share.ended", "hand_over": "assignment.started",
+    "move": "assignment.ended", "retime": "assignment.timed",
 }  # fmt: skip
 
 
 @dataclass(slots=True)
 class _Bank:
     last: int = 0
-    before: LineSeen | None = None
+    recent: dict[str, LineSeen] = field(default_factory=dict)  # since the command before, by type
     directory: int = 0
     doubt: bool = False
     held: dict[str, str] = field(default_factory=dict)
@@ -60,8 +63,9 @@ class StandingCommands(Checker):
             b.held[line.fields["locker"]] = line.fields["assignment"]
         elif kind == "assignment.ended":
             b.held.pop(line.fields["locker"], None)
-        if kind != "limit.exceeded":  # a remark about the change before it
-            b.before = line
+        b.recent[kind] = line
+        if kind == "command.done":
+            b.recent.clear()
 
     def _done(self, b: _Bank, line: LineSeen) -> None:
         name, outcome = line.fields["command"], line.fields["outcome"]
@@ -80,26 +84,30 @@ class StandingCommands(Checker):
             self.fail(f"command {name} needs directory {command.needs_directory}, {line.bank} had {b.directory}")
         if outcome == "done":
             self._hit(b, line, command)
+        elif line.fields["reason"] == "late" and command.kind in ("share", "retime"):
+            pass  # an end that had passed by then
         elif line.fields["reason"] == "late" and line.true_ms < command.deadline_ms - CLOCK_MS:
             self.fail(f"command {name} was refused as late {command.deadline_ms - line.true_ms} ms before it was")
         elif (
             line.fields["reason"] == "assignment_changed"
-            and command.kind == "end"
+            and command.kind in ("end", "renew", "move", "retime")
             and b.held.get(command.locker) == command.assignment
         ):
             self.fail(f"command {name} was refused although {command.assignment} still stands")
 
     def _hit(self, b: _Bank, line: LineSeen, command: CommandIssued) -> None:
-        before = b.before
+        before = b.recent.get(CHANGES.get(command.kind, ""))
         if line.true_ms > command.deadline_ms + CLOCK_MS and not b.doubt:
             self.fail(f"command {command.command} was executed {line.true_ms - command.deadline_ms} ms too late")
-        if before is None or before.type != CHANGES.get(command.kind) or before.fields["locker"] != command.locker:
+        lockers = command.candidates if command.kind == "assign" and command.candidates else (command.locker,)
+        if before is None or before.seq < line.seq - COMMIT_LINES or before.fields["locker"] not in lockers:
             meant = f"{command.command} ({command.kind} {command.locker})"
             self.fail(f"command {meant} is done, but the change before it is {before}")
             return
-        if command.kind == "end" and before.fields["assignment"] != command.assignment:
-            self.fail(f"command {command.command} meant {command.assignment} and ended {before.fields['assignment']}")
-        if command.kind == "assign" and before.fields["person"] != command.person:
+        names = command.kind in ("end", "renew", "share", "unshare", "move", "retime")
+        if names and before.fields["assignment"] != command.assignment:
+            self.fail(f"command {command.command} meant {command.assignment} and hit {before.fields['assignment']}")
+        if command.kind in ("assign", "hand_over") and before.fields["person"] != command.person:
             self.fail(f"command {command.command} meant {command.person} and gave to {before.fields['person']}")
         if before.actor != command.actor:
             self.fail(f"command {command.command} is {command.actor}'s, its change is said to be {before.actor}'s")
