@@ -22,8 +22,8 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.locker import Share
 from cubbyhole.domain.directory import Calendar, CredentialRow, PersonRow, Row, content_hash
+from cubbyhole.domain.locker import Share
 from cubbyhole.domain.opening import Offset, Window
 from cubbyhole.domain.rules import Rule
 from cubbyhole.domain.vocabulary import Mode
