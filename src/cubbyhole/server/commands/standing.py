@@ -19,7 +19,9 @@ from cubbyhole.server.persistence.unit import DIRECTORY, UnitOfWork, counter_val
 VALID_MS = 24 * 3_600_000
 NOTE_MOST = 300
 _WORD = re.compile(r"[a-z][a-z0-9_]{1,39}")
-KINDS = ("assign", "end", "out_of_service", "in_service", "checked")
+CHANGES = ("end", "renew", "share", "unshare", "hand_over", "move", "retime")  # of the assignment that they name
+KINDS = ("assign", *CHANGES, "out_of_service", "in_service", "checked")
+_LOOK_AT_PEOPLE = ("assign", "share", "hand_over")
 
 
 class NotPossible(ValueError):
@@ -32,7 +34,8 @@ class NotPossible(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What somebody wants changed at one locker. ``assignment`` names the assignment that it is about."""
+    """What somebody wants changed at one locker. ``assignment`` names the assignment that it is about; for the rest see
+    `domain.standing.Standing`."""
 
     bank: str
     locker: str
@@ -45,6 +48,12 @@ class Order:
     mode: str | None = None
     ends_ms: int | None = None
     valid_ms: int = VALID_MS
+    candidates: tuple[str, ...] = ()
+    self_service: bool = False
+    hold: bool = False
+    group: str | None = None
+    share: str | None = None
+    once: bool = False
 
 
 def new_command_id() -> str:
@@ -88,6 +97,10 @@ def issue(work: UnitOfWork, order: Order, wanted: Once | None = None) -> str:
     """Write the command down for its bank and return its id. Raises NotPossible."""
     if order.kind not in KINDS:
         raise NotPossible("unknown_kind", f"{order.kind!r} is none of {', '.join(KINDS)}")
+    if order.kind in CHANGES and order.assignment is None:
+        raise NotPossible("not_assigned", f"Say which assignment of {order.bank}-{order.locker} is meant.")
+    if len(order.candidates) > m.MAX_CANDIDATES:
+        raise NotPossible("too_many", f"At most {m.MAX_CANDIDATES} lockers can be named to choose from.")
     why = because(order.reason, order.note)
     connection = work.connection
     ordinal = connection.execute(
@@ -104,7 +117,8 @@ def issue(work: UnitOfWork, order: Order, wanted: Once | None = None) -> str:
         ordinal=ordinal, command=name, kind=order.kind, locker=order.locker, actor=order.actor, reason=why.reason,
         note=why.commitment,
         not_after_ms=not_after_ms, needs_directory=_needed(connection, order), assignment=order.assignment,
-        person=order.person, mode=order.mode, ends_ms=order.ends_ms,
+        person=order.person, mode=order.mode, ends_ms=order.ends_ms, candidates=list(order.candidates),
+        self_service=order.self_service, hold=order.hold, group=order.group, share=order.share, once=order.once,
     )  # fmt: skip
     connection.execute(
         insert(commands).values(
@@ -118,8 +132,8 @@ def issue(work: UnitOfWork, order: Order, wanted: Once | None = None) -> str:
 
 
 def _needed(connection: Connection, order: Order) -> int:
-    # Only an assignment looks at a person; the rest must not wait for a directory that may take long to arrive.
-    return counter_value(connection, DIRECTORY) if order.kind == "assign" else 0
+    # What does not look at a person must not wait for a directory that may take long to arrive.
+    return counter_value(connection, DIRECTORY) if order.kind in _LOOK_AT_PEOPLE else 0
 
 
 def pull(connection: Connection, bank: str, after: int) -> m.StandingReply:

@@ -439,12 +439,13 @@ class Installation(Server):
 
     def new_standing(
         self, bank: str, kind: str, locker: str, *, assignment: str | None = None, person: str | None = None,
-        for_ms: int = 6 * 3_600_000,
+        for_ms: int = 6 * 3_600_000, **more: Any,
     ) -> None:  # fmt: skip
+        candidates = tuple(more.pop("candidates", ()))
         actor = f"op:desk{self._chance.randint(1, 3)}"
         order = standing.Order(
             bank=bank, locker=locker, kind=kind, actor=actor, reason="desk", assignment=assignment, person=person,
-            valid_ms=for_ms,
+            valid_ms=for_ms, candidates=candidates, **more,
         )  # fmt: skip
         try:
             with self.store.write() as work:
@@ -456,7 +457,7 @@ class Installation(Server):
         made = msgspec.json.decode(raw, type=m.StandingCommand)
         self._stands[name] = CommandIssued(
             name, bank, kind, locker, actor, self.kernel.now_ms + for_ms, made.ordinal, assignment, person,
-            made.needs_directory,
+            made.needs_directory, candidates,
         )  # fmt: skip
         self.issued(self._stands[name])
         self._coverage.fault("standing_command")

@@ -10,6 +10,7 @@ import random
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.directory import Row
@@ -111,7 +112,7 @@ class Server(ABC):
     @abstractmethod
     def new_standing(
         self, bank: str, kind: str, locker: str, *, assignment: str | None = None, person: str | None = None,
-        for_ms: int = 6 * 3_600_000,
+        for_ms: int = 6 * 3_600_000, **more: Any,
     ) -> None:  # fmt: skip
         """Keep a standing command for ``bank`` and nudge it."""
 
