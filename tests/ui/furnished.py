@@ -61,7 +61,7 @@ def bank(name: str, *, online: bool = True, speak: Words = ENGLISH) -> BankView:
     return BankView(
         id=name, label=label, area=area, site="Kestrel House", columns=columns, online=online,
         offline_since=None if online else NOW_MS - 12 * MINUTE_MS, clock_doubt=name == "B", lagging=name == "C",
-        stale=False, quarantine=None, reader="bank" if name == "B" else "door", lockers=views,
+        stale=False, quarantine=None, reader="bank" if name == "B" else "door", lockers=views, removed=[],
         free=sum(view["state"] == "free" for view in views),
         in_use=sum(view["holder"] is not None for view in views), total=len(views), seq=4821,
     )  # fmt: skip

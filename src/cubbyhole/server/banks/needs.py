@@ -24,6 +24,10 @@ def needs_of(banks: Iterable[BankView], speak: Words) -> list[Need]:
     rest: list[Need] = []
     for bank in banks:
         _look_at_bank(bank, speak, hot, rest)
+        for number in bank["removed"]:
+            what = speak.t("needs.locker", locker=f"{bank['id']}-{number}", what=speak.t("needs.look_inside"))
+            detail = speak.t("needs.removed")
+            rest.append(Need(state="oos", icon="check", title=what, detail=detail, href=f"/banks/{bank['id']}"))
         for locker in bank["lockers"]:
             _look_at(locker, f"/banks/{bank['id']}?locker={locker['number']}", speak, hot, rest)
     return hot + rest

@@ -10,6 +10,7 @@ from typing_extensions import TypedDict
 from cubbyhole.domain.events import DoorSeen, Event, OccupancyChanged, TapDenied, UnknownEvent, UnlockSettled
 from cubbyhole.domain.vocabulary import Door, Occupancy, Outcome
 from cubbyhole.protocol.journal import Line, LineError, decode_line
+from cubbyhole.server.banks.picture import REMOVED
 from cubbyhole.server.banks.presence import Heartbeats, Standing
 from cubbyhole.server.banks.views import (
     BankHeader,
@@ -21,7 +22,7 @@ from cubbyhole.server.banks.views import (
     locker_view,
 )
 from cubbyhole.server.banks.wording import words
-from cubbyhole.server.persistence.tables import assignments, banks, commands, events, lockers, people
+from cubbyhole.server.persistence.tables import alarms, assignments, banks, commands, events, lockers, people
 from cubbyhole.server.persistence.unit import DIRECTORY, Store, counter_value
 from cubbyhole.ui.words import ENGLISH, Words
 
@@ -79,7 +80,13 @@ class BankQueries:
         """Banks with all their lockers, in order of id."""
         rows = self._bank_rows(connection, only)
         found = self.lockers(connection, [row["bank"] for row in rows], speak)
-        return [bank_view(row, self._heartbeats.seen(row["bank"]), found.get(row["bank"], [])) for row in rows]
+        removed = self._removed(connection)
+        return [
+            bank_view(
+                row, self._heartbeats.seen(row["bank"]), found.get(row["bank"], []), removed.get(row["bank"], [])
+            )
+            for row in rows
+        ]  # fmt: skip
 
     def bank(self, connection: Connection, bank: str, speak: Words = ENGLISH) -> BankView | None:
         found = self.banks(connection, [bank], speak)
@@ -164,10 +171,12 @@ class BankQueries:
         unused = and_(lockers.c.out_of_service.is_(None), lockers.c.person.is_(None), lost)
         query = select(func.count()).select_from(lockers).where(or_(lockers.c.alarm.is_not(None), unused))
         found = connection.execute(query).scalar_one()
+        removed = self._removed(connection)
         for row in self._bank_rows(connection, None):
             seen = self._heartbeats.seen(row["bank"])
             found += (row["quarantine"] is not None) + (not seen.online) + seen.lagging
             found += row["clock_doubt"] + row["stale"]
+            found += len(removed.get(row["bank"], []))
         return found
 
     def denied_since(self, connection: Connection, since_ms: int) -> int:
@@ -209,6 +218,14 @@ class BankQueries:
             .order_by(commands.c.ordinal)
         )  # fmt: skip
         return list(connection.execute(query.limit(20)).mappings())
+
+    def _removed(self, connection: Connection) -> dict[str, list[str]]:
+        """Lockers that their banks were rebuilt without and that nobody has looked into since, by bank."""
+        query = select(alarms.c.bank, alarms.c.locker).where(alarms.c.kind == REMOVED, alarms.c.cleared_ms.is_(None))
+        found: dict[str, list[str]] = {}
+        for bank, number in connection.execute(query.order_by(alarms.c.locker)):
+            found.setdefault(bank, []).append(number)
+        return found
 
     def _bank_rows(self, connection: Connection, only: Sequence[str] | None) -> Sequence[RowMapping]:
         query = select(banks).order_by(banks.c.bank)

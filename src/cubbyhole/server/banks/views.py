@@ -62,6 +62,7 @@ class BankView(TypedDict):
     quarantine: str | None
     reader: str
     lockers: list[LockerView]
+    removed: list[str]  # lockers that the bank was rebuilt without and that may not be empty
     free: int
     in_use: int
     total: int
@@ -162,7 +163,7 @@ def _note(row: RowMapping, check: str | None, names: dict[str, str], speak: Word
     return " ".join(notes) or None
 
 
-def bank_view(row: RowMapping, seen: Seen, lockers: list[LockerView]) -> BankView:
+def bank_view(row: RowMapping, seen: Seen, lockers: list[LockerView], removed: list[str]) -> BankView:
     return BankView(
         **bank_header(row, seen, lockers),
         label=row["label"],
@@ -171,6 +172,7 @@ def bank_view(row: RowMapping, seen: Seen, lockers: list[LockerView]) -> BankVie
         columns=row["columns"].split("\n") if row["columns"] else [],
         reader=row["reader"],
         lockers=lockers,
+        removed=removed,
     )
 
 
