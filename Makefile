@@ -18,12 +18,12 @@ export NODE_USE_SYSTEM_CA ?= $(if $(CA_STORE),1,0)
 export UV_PYTHON_DOWNLOADS ?= never
 export PIP_DISABLE_PIP_VERSION_CHECK ?= 1
 
-.PHONY: help setup web check lint types imports format test tests browser demo bench world wheel lock clean
+.PHONY: help setup web check lint types imports scripts format test tests browser demo bench world wheel lock clean
 
 help:
 	@echo "make demo     start two banks with about 60 people, and print the address and the owner's link"
 	@echo "make test     all checks and all tests, with the real parts"
-	@echo "make check    ruff, mypy and the house rules only"
+	@echo "make check    ruff, mypy, tsc and the house rules only"
 	@echo "make bench    the figures, each with its limit measured in the same run"
 	@echo "make world    thousands of seeds of the world simulator"
 	@echo "make web      build the pages' scripts and styles      make wheel    build the wheel"
@@ -98,7 +98,11 @@ types: setup
 imports: setup
 	@$(BIN)/lint-imports --no-logo --cache-dir .cache/imports
 
-check: lint types imports
+# The pages' scripts: TypeScript, strict, without writing anything.
+scripts: $(if $(wildcard frontend/package.json),frontend/node_modules/.ok)
+	@$(NPM) run --silent types
+
+check: lint types imports scripts
 
 format: setup
 	@$(BIN)/ruff check --fix-only -q

@@ -8,6 +8,7 @@ from typing import Any, cast
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.layout import parse_columns
 from cubbyhole.domain.vocabulary import Cause, Mode, Outcome, Reason, Way
+from cubbyhole.server.auth.roles import Act
 from cubbyhole.server.banks.needs import needs_of
 from cubbyhole.server.banks.views import BankView, EventView, HolderView, LockerLook, LockerView
 from cubbyhole.server.banks.wording import words, words_for_check
@@ -182,7 +183,7 @@ def physical(name: str) -> dict[str, Any]:
 def shell(nav: str = "", **more: Any) -> dict[str, Any]:
     """What every page needs."""
     return {
-        "nav": nav, "site": "Kestrel House", "me": {"name": "Lena Fischer", "initials": "LF"},
+        "nav": nav, "site": "Kestrel House", "me": {"name": "Lena Fischer", "initials": "LF", "acts": {act.value for act in Act}},
         "attention": len(needs_of(banks(), ENGLISH)), "workbench": True, "now": NOW_MS,
         "feed": 9_000, **more,
     }  # fmt: skip
