@@ -27,14 +27,15 @@ NO_FABRIC = cast(Any, None)  # what only routes use that talk to banks
 
 
 def application(
-    store: Store, pool: WorkPool, sealing: SealingKey, auth: Auth, home: Path, workbench: Path | None = None
-) -> FastAPI:
+    store: Store, pool: WorkPool, sealing: SealingKey, auth: Auth, home: Path, workbench: Path | None = None,
+    actions: Any = NO_FABRIC, live: Any = NO_FABRIC,
+) -> FastAPI:  # fmt: skip
     """The application as `cubbyhole serve` makes it."""
     settings = ServerSettings(home=home, database_url="", workbench=workbench)
     heartbeats = Heartbeats(lambda: store.now_ms() / 1000, store.now_ms, lambda bank, online: None)
     services = Services(
         settings=settings, store=store, pool=pool, sealing=sealing, authority=authority.load_or_make(settings.keys),
-        heartbeats=heartbeats, queries=BankQueries(store, heartbeats), actions=NO_FABRIC, live=NO_FABRIC,
+        heartbeats=heartbeats, queries=BankQueries(store, heartbeats), actions=actions, live=live,
         readiness=Readiness(store, {}), fabric_url="tls://cubby.example:4222",
         post=Post(store, sealing, None, base_url=ORIGIN),
     )  # fmt: skip

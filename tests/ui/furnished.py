@@ -183,7 +183,8 @@ def physical(name: str) -> dict[str, Any]:
 def shell(nav: str = "", **more: Any) -> dict[str, Any]:
     """What every page needs."""
     return {
-        "nav": nav, "site": "Kestrel House", "me": {"name": "Lena Fischer", "initials": "LF", "acts": {act.value for act in Act}},
+        "nav": nav, "site": "Kestrel House",
+        "me": {"name": "Lena Fischer", "initials": "LF", "acts": {act.value for act in Act}},
         "attention": len(needs_of(banks(), ENGLISH)), "workbench": True, "now": NOW_MS,
         "feed": 9_000, **more,
     }  # fmt: skip

@@ -84,7 +84,7 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
 
 def _plain_routes(services: Services) -> APIRouter:
     """What load balancers and new controllers ask, without a sign-in."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, dependencies=[dependencies.open_to_all])
 
     @router.get("/livez")
     async def livez() -> Response:

@@ -89,6 +89,7 @@ def needs(act: Act) -> Callable[..., Awaitable[Caller]]:
             raise NotSignedIn
         if not may(found, act) or not await _is_within(request, found, act):
             raise NotAllowed(found, act)
+        request.state.caller = found  # whose language the page is in
         return found
 
     caller.act = act  # type: ignore[attr-defined]

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import Connection
 
 from cubbyhole.server.auth.callers import Reader
+from cubbyhole.server.auth.places import banks_within
 from cubbyhole.server.auth.roles import Caller
 from cubbyhole.server.banks.needs import needs_of
 from cubbyhole.server.banks.queries import TYPES_BY_TONE, BankQueries
@@ -36,10 +37,10 @@ class BankPages:
         return self._pages.speak(request, connection)
 
     def overview(self, request: Request, connection: Connection, caller: Caller) -> Response:
-        speak = self.speak(request, connection)
-        banks = self._queries.banks(connection, speak=speak)
+        speak, within = self.speak(request, connection), banks_within(connection, caller)
+        banks = self._queries.banks(connection, within, speak=speak)
         needs = needs_of(banks, speak)
-        events = self._queries.events(connection, limit=EVENTS_ON_OVERVIEW, quiet=False, speak=speak)
+        events = self._queries.events(connection, limit=EVENTS_ON_OVERVIEW, only=within, quiet=False, speak=speak)
         total, in_use = sum(bank["total"] for bank in banks), sum(bank["in_use"] for bank in banks)
         figures = {
             "in_use": in_use,
@@ -47,7 +48,7 @@ class BankPages:
             "in_use_share": round(100 * in_use / total) if total else 0,
             "free": sum(bank["free"] for bank in banks),
             "open": sum(locker["door"] == "open" for bank in banks for locker in bank["lockers"]),
-            "denied": self._queries.denied_since(connection, self._store.now_ms() - 24 * 3_600_000),
+            "denied": self._queries.denied_since(connection, self._store.now_ms() - 24 * 3_600_000, within),
         }
         return self._pages.page(
             "overview.html", request, connection, caller, nav="overview", banks=banks, events=events[::-1],
@@ -55,7 +56,8 @@ class BankPages:
         )  # fmt: skip
 
     def list(self, request: Request, connection: Connection, caller: Caller) -> Response:
-        banks = self._queries.banks(connection, speak=self.speak(request, connection))
+        within = banks_within(connection, caller)
+        banks = self._queries.banks(connection, within, speak=self.speak(request, connection))
         return self._pages.page("banks.html", request, connection, caller, nav="banks", banks=banks)
 
     def bank(self, request: Request, connection: Connection, caller: Caller, bank: str, locker: str | None) -> Response:
@@ -89,10 +91,10 @@ class BankPages:
     def events(
         self, request: Request, connection: Connection, caller: Caller, bank: str, tone: str, before: int | None
     ) -> Response:
-        speak = self.speak(request, connection)
+        speak, within = self.speak(request, connection), banks_within(connection, caller)
         kinds = TYPES_BY_TONE.get(tone)
         events = self._queries.events(
-            connection, limit=EVENTS_ON_PAGE, before=before, only=[bank] if bank else None, quiet=False, types=kinds,
+            connection, limit=EVENTS_ON_PAGE, before=before, only=[bank] if bank else within, quiet=False, types=kinds,
             speak=speak,
         )  # fmt: skip
         older = None
@@ -100,7 +102,7 @@ class BankPages:
             asked = {"bank": bank, "tone": tone, "before": events[0]["id"]}
             older = "/events?" + urlencode({key: value for key, value in asked.items() if value})
         return self._pages.page(
-            "events.html", request, connection, caller, nav="events", banks=self._queries.banks(connection),
+            "events.html", request, connection, caller, nav="events", banks=self._queries.banks(connection, within),
             events=events[::-1], chosen={"bank": bank, "tone": tone}, older=older,
         )  # fmt: skip
 

@@ -165,23 +165,27 @@ class BankQueries:
             read = read[-limit:] if after is None else read[:limit]
         return [_event_view(row, line, names, notes, speak) for row, line in read]
 
-    def attention(self, connection: Connection) -> int:
+    def attention(self, connection: Connection, only: Sequence[str] | None = None) -> int:
         """How long the list of what needs somebody is (`needs.needs_of`), without making it."""
         lost = or_(lockers.c.check_why.is_not(None), lockers.c.unverified, lockers.c.occupancy == "occupied")
         unused = and_(lockers.c.out_of_service.is_(None), lockers.c.person.is_(None), lost)
         query = select(func.count()).select_from(lockers).where(or_(lockers.c.alarm.is_not(None), unused))
+        if only is not None:
+            query = query.where(lockers.c.bank.in_(only))
         found = connection.execute(query).scalar_one()
         removed = self._removed(connection)
-        for row in self._bank_rows(connection, None):
+        for row in self._bank_rows(connection, only):
             seen = self._heartbeats.seen(row["bank"])
             found += (row["quarantine"] is not None) + (not seen.online) + seen.lagging
             found += row["clock_doubt"] + row["stale"]
             found += len(removed.get(row["bank"], []))
         return found
 
-    def denied_since(self, connection: Connection, since_ms: int) -> int:
+    def denied_since(self, connection: Connection, since_ms: int, only: Sequence[str] | None = None) -> int:
         """How many taps were denied since then."""
         query = select(func.count()).where(events.c.type == "tap.denied", events.c.at_ms >= since_ms)
+        if only is not None:
+            query = query.where(events.c.bank.in_(only))
         return connection.execute(query).scalar_one()
 
     def assignments(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
 from cubbyhole.server.auth.callers import Reader
+from cubbyhole.server.auth.dependencies import auth_of
 from cubbyhole.server.live.stream import LiveFeed
 from cubbyhole.server.web.problems import Problem
 from cubbyhole.ui.words import Words, language_for
@@ -22,7 +23,8 @@ def make_router(feed: LiveFeed) -> APIRouter:
 
     @router.get("/live", response_class=StreamingResponse)
     async def live(
-        _caller: Reader,
+        request: Request,
+        caller: Reader,
         banks: Annotated[str, Query(max_length=6000, description="Bank ids with commas between; empty: all.")] = "",
         after: Annotated[int | None, Query(ge=0, description="Feed ordinal of the picture that the page has.")] = None,
         last_event_id: Annotated[str | None, Header()] = None,
@@ -34,7 +36,9 @@ def make_router(feed: LiveFeed) -> APIRouter:
             raise Problem(422, "too_many_banks", f"Watch at most {BANKS_MOST} banks by name, or all.")
         if last_event_id is not None and last_event_id.isdigit():
             after = int(last_event_id)
-        stream = feed.stream(wanted or None, after, Words(language_for(accept_language)))
+        within = await auth_of(request).banks_of(caller) if not wanted else None
+        asked = tuple(within) if within is not None else wanted or None
+        stream = feed.stream(asked, after, Words(language_for(caller.language or accept_language)))
         # The first piece is made here, so that a refusal is still an answer and no broken stream.
         first = await anext(stream)
 

@@ -6,6 +6,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from starlette.concurrency import run_in_threadpool
 
+from cubbyhole.server.auth.dependencies import open_to_all
 from cubbyhole.server.notices.links import PATH, Link, Links, LinkSpent
 from cubbyhole.server.notices.taps import Answer, Ask, Do, Question, Taps
 from cubbyhole.server.persistence.unit import Store
@@ -18,7 +19,7 @@ _GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Ro
 
 def make_router(store: Store, pages: Pages, links: Links, taps: Taps) -> APIRouter:
     """The routes. No sign-in and no cookie: the link itself is the right, so a forged request has none."""
-    router = APIRouter(include_in_schema=False)
+    router = APIRouter(include_in_schema=False, dependencies=[open_to_all])
 
     def words_for(request: Request) -> Words:
         with store.read() as connection:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fastapi import Request
 from fastapi.responses import HTMLResponse, Response
 from sqlalchemy import Connection, select
 
-from cubbyhole.server.auth.roles import Caller
+from cubbyhole.server.auth.places import banks_within
+from cubbyhole.server.auth.roles import Act, Caller, acts_of, may
 from cubbyhole.server.persistence.tables import sites
 from cubbyhole.server.persistence.unit import FEED, Store, counter_value
 from cubbyhole.server.web.initials import initials_of
@@ -20,12 +21,13 @@ from cubbyhole.ui.words import Text, Words, language_for
 class Pages:
     """Draws pages. One for the process; safe in several threads.
 
-    ``attention`` counts what needs somebody, for the mark beside the overview's name.
+    ``attention`` counts what needs somebody at these banks (None: all), for the mark beside the overview's name.
     """
 
     def __init__(
-        self, renderer: Renderer, store: Store, attention: Callable[[Connection], int], *, workbench: bool
-    ) -> None:
+        self, renderer: Renderer, store: Store, attention: Callable[[Connection, Sequence[str] | None], int], *,
+        workbench: bool,
+    ) -> None:  # fmt: skip
         self._renderer, self._store, self._attention, self._workbench = renderer, store, attention, workbench
 
     def speak(self, request: Request, connection: Connection) -> Words:
@@ -33,8 +35,10 @@ class Pages:
         return self.words(request, self.installation(connection)[1])
 
     def words(self, request: Request, timezone: str) -> Words:
-        """The first of the browser's languages that there is."""
-        return Words(language_for(request.headers.get("accept-language", "")), timezone)
+        """The language that the caller has chosen, else the first of the browser's that there is."""
+        caller: Caller | None = getattr(request.state, "caller", None)
+        chosen = caller.language if caller is not None else None
+        return Words(language_for(chosen or request.headers.get("accept-language", "")), timezone)
 
     def installation(self, connection: Connection) -> tuple[str, str]:
         """The name of the place and its time zone: of the only site, or of all together."""
@@ -51,8 +55,11 @@ class Pages:
     ) -> Response:  # fmt: skip
         """A page with its shell. ``shown`` is what the template needs besides."""
         site, _zone = self.installation(connection)
-        attention = self._attention(connection) if caller is not None else 0
-        me = {"name": caller.name, "initials": initials_of(caller.name)} if caller is not None else None
+        attention, me = 0, None
+        if caller is not None:
+            me = {"name": caller.name, "initials": initials_of(caller.name), "acts": acts_of(caller)}
+            if may(caller, Act.SEE):
+                attention = self._attention(connection, banks_within(connection, caller))
         html = self._renderer.page(
             template, self.speak(request, connection), nav=nav, site=site, me=me, attention=attention,
             workbench=self._workbench, now=self._store.now_ms(), feed=counter_value(connection, FEED), **shown,
