@@ -27,7 +27,7 @@ T = TypeVar("T")
 class PostOffice(MailSink):
     """Answers in ``rcpt`` and ``data`` are given out first come, first served; then it takes everything.
 
-    ``hold``: an answer to DATA waits until it is set.
+    ``hold``: a mail is kept, but the word that it is waits until this is set.
     """
 
     def __init__(self, *, tls: ssl.SSLContext | None = None, implicit: bool = False, login: str = "") -> None:
@@ -82,11 +82,12 @@ class PostOffice(MailSink):
         return "250 OK"
 
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:
-        while not self.hold.is_set():
-            await asyncio.sleep(0.01)
         if self.data and not (answer := self.data.pop(0)).startswith("2"):
             return answer
-        return await super().handle_DATA(server, session, envelope)
+        said = await super().handle_DATA(server, session, envelope)
+        while not self.hold.is_set():
+            await asyncio.sleep(0.01)
+        return said
 
     def _do(self, work: Coroutine[Any, Any, T]) -> T:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)

@@ -21,7 +21,7 @@ def demo(
     stop = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
-    house = House(home, port)
+    house = House(home, port, mail=True)
     try:
         house.start(lambda text: typer.echo(text))
         link = house.owner_link or house.command("owner-link", "--port", str(port))["owner_link"]
@@ -30,7 +30,7 @@ def demo(
             f"  Hold a badge to a door:   {house.url}/workbench\n\nCtrl-C ends it; its data stays in {home}{os.sep}."
         )
         while not stop.wait(0.5):
-            for name, process in (("server", house.server), ("rig", house.rig)):
+            for name, process in (("server", house.server), ("rig", house.rig), ("mail", house.mail)):
                 if process is not None and process.poll() is not None:
                     raise HouseFailed(f"the {name} has ended with {process.returncode}; see {home}{os.sep}{name}.log")
     except HouseFailed as error:

@@ -40,6 +40,7 @@ REQUEST_THREADS = 16
 
 _STATUS_BY_WORD = {"unknown_locker": 404, "unknown_bank": 404, "unknown_person": 404, "taken": 409, "not_assigned": 409}
 
+from cubbyhole.server.workbench import mail as workbench_mail
 
 def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> FastAPI:
     """The application on these services. Without a renderer (nothing was built) it has the API and no pages."""
@@ -89,6 +90,8 @@ def _plain_routes(services: Services) -> APIRouter:
     @router.get("/livez")
     async def livez() -> Response:
         """The process runs and its event loop turns."""
+            if services.settings.workbench_mail is not None:
+                app.include_router(workbench_mail.make_router(services.settings.workbench_mail))
         return JSONResponse({"ok": True})
 
     @router.get("/readyz")

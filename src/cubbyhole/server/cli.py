@@ -74,6 +74,9 @@ def serve(
     workbench: Annotated[
         Path | None, typer.Option(envvar="CUBBYHOLE_SIM_SOCKET", help="Control socket of simulated hardware.")
     ] = None,
+    workbench_mail: Annotated[
+        Path | None, typer.Option(envvar="CUBBYHOLE_SIM_MAIL", help="Socket of the demo's mail server.")
+    ] = None,
     smtp: Smtp = "",
     mail_from: MailFrom = "",
     language: Annotated[
@@ -91,7 +94,7 @@ def serve(
     settings = _settings(
         home, database_url, host=host, port=port, public_url=public_url, timezone=timezone,
         nats_url=nats_url, nats_host=nats_host, nats_port=nats_port, nats_binary=nats_binary, workbench=workbench,
-        smtp=smtp, mail_from=mail_from, language=language,
+        workbench_mail=workbench_mail, smtp=smtp, mail_from=mail_from, language=language,
     )  # fmt: skip
 
     async def ready(server: Server) -> None:

@@ -14,7 +14,8 @@ DEFAULT_HOME = ".cubbyhole"
 class ServerSettings:
     """``nats_url`` empty: an own nats-server is started at ``nats_port`` (0: the operating system chooses once).
 
-    ``workbench`` is the control socket of the simulated hardware; None: there is none.
+    ``workbench`` is the control socket of the simulated hardware, ``workbench_mail`` that of the demo's mail server;
+    None: there is none.
     """
 
     home: Path
@@ -29,6 +30,7 @@ class ServerSettings:
     nats_binary: Path | None = None
     fabric_names: tuple[str, ...] = ()
     workbench: Path | None = None
+    workbench_mail: Path | None = None
     smtp: str = field(default="", repr=False)  # as `integrations.mail.smtp` reads it; empty: there is no mail server
     mail_from: str = ""
     language: str = "en"  # of mails to people who have chosen none

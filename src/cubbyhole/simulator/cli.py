@@ -37,6 +37,22 @@ def rig(
 
 
 @app.command()
+def mail(
+    port: Annotated[int, typer.Option(help="Port for SMTP, on the loopback interface.")],
+    socket: Annotated[Path, typer.Option("--socket", help="Unix socket at which it shows what arrived.")],
+) -> None:
+    """Be a mail server that takes every mail and keeps the last 200, until Ctrl-C. Nothing leaves this machine."""
+    try:
+        from cubbyhole.simulator.mail_sink import run_mail_sink
+    except ModuleNotFoundError as error:
+        _fail(f"{error}: install cubbyhole[demo]")
+    try:
+        run_mail_sink(port, socket)
+    except OSError as error:
+        _fail(f"cannot listen at {port} and {socket}: {error.strerror or error}")
+
+
+@app.command()
 def tap(
     bank: BankId,
     door: Annotated[str, typer.Argument(metavar="DOOR", help="A locker's number, or bank for the shared reader.")],

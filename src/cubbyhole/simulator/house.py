@@ -37,6 +37,7 @@ from cubbyhole.simulator.rig.client import ask
 START_S = 90.0  # on the slowest machine, under load
 STOP_S = 10.0
 COMMAND_S = 60.0
+MAIL_FROM = "Cubbyhole <lockers@kestrel.example>"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -48,6 +49,7 @@ class House:
     """One office in one folder. `start`, use `sim` and `get`, `stop`.
 
     ``programs`` names what runs instead of `cubbyhole` as a bank's controller (by the bank's id) or as the ``server``.
+    ``mail``: it has a mail server of its own, and the server sends to it.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class House:
         auto_close_s: float = 0.0,
         held_open_ms: int = 120_000,
         programs: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        mail: bool = False,
     ) -> None:
         self.folder, self.port, self.banks = folder.resolve(), port, tuple(banks)
         self.staff = tuple(workers() if staff is None else staff)
@@ -69,6 +72,8 @@ class House:
         self.socket = self.folder / "sim.sock"
         self.server: subprocess.Popen[bytes] | None = None
         self.rig: subprocess.Popen[bytes] | None = None
+        self.mail: subprocess.Popen[bytes] | None = None
+        self._has_mail, self.mail_socket = mail, self.folder / "mail.sock"
         self._shell: subprocess.Popen[bytes] | None = None
         self.owner_link: str | None = None
 
@@ -82,6 +87,8 @@ class House:
         """Bring everything up and wait until every bank is online. Raises HouseFailed."""
         self.folder.mkdir(parents=True, exist_ok=True)
         try:
+            if self._has_mail:
+                self.start_mail()
             self.start_server()
             if not (self.folder / "people.csv").exists():
                 say("Setting up the office: people, banks, keys.")
@@ -98,6 +105,9 @@ class House:
         arguments = ["serve", "--port", str(self.port), "--nats-port", str(known["nats_port"]), "--json"]
         if self._database:
             arguments += ["--database-url", self._database]
+        if self._has_mail:
+            smtp = f"smtp://127.0.0.1:{known['mail_port']}?starttls=off"  # it stays on this machine
+            arguments += ["--smtp", smtp, "--mail-from", MAIL_FROM, "--workbench-mail", str(self.mail_socket)]
         log = self.folder / "server.log"
         self.server = self._spawn([*self._program("server"), *arguments], log, subprocess.PIPE)
         assert self.server.stdout is not None
@@ -108,6 +118,13 @@ class House:
         self.owner_link = json.loads(line)["owner_link"]
         self.wait(lambda: self._status("/readyz") == 200, "the server to be ready")
 
+    def start_mail(self) -> None:
+        """Start the mail server and wait until it shows what arrived."""
+        self.mail_socket.unlink(missing_ok=True)
+        command = ["sim", "mail", "--port", str(self._facts()["mail_port"]), "--socket", str(self.mail_socket)]
+        self.mail = self._spawn([*_cubbyhole(), *command], self.folder / "mail.log")
+        self.wait(self.mail_socket.exists, "the mail server")
+
     def start_rig(self) -> None:
         """Start the simulated hardware, which starts the controllers."""
         log = self.folder / "rig.log"
@@ -116,7 +133,7 @@ class House:
 
     def stop(self) -> None:
         """End every process, the hardware first."""
-        for process in (self.rig, self.server, self._shell):
+        for process in (self.rig, self.server, self.mail, self._shell):
             if process is None or process.poll() is not None:
                 continue
             process.send_signal(signal.SIGTERM)
@@ -125,17 +142,17 @@ class House:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        for process in (self.rig, self.server, self._shell):
+        for process in (self.rig, self.server, self.mail, self._shell):
             for pipe in (process.stdin, process.stdout) if process is not None else ():
                 if pipe is not None:
                     pipe.close()
-        self.rig = self.server = self._shell = None
+        self.rig = self.server = self.mail = self._shell = None
 
     def wait(self, done: Callable[[], bool], what: str, limit_s: float = START_S) -> None:
         """Wait until ``done``. Raises HouseFailed with the logs' ends after ``limit_s`` or when a process has died."""
         end = time.monotonic() + limit_s
         while not done():
-            dead = [p for p in (self.server, self.rig) if p is not None and p.poll() is not None]
+            dead = [p for p in (self.server, self.rig, self.mail) if p is not None and p.poll() is not None]
             if dead or time.monotonic() > end:
                 logs = "\n".join(f"--- {log.name}\n{_tail(log)}" for log in sorted(self.folder.glob("*.log")))
                 raise HouseFailed(f"waited {limit_s:.0f} s in vain for {what}\n{logs}")
@@ -260,6 +277,9 @@ class House:
             cables = {plan.id: port for plan, port in zip(self.banks, ports[1:], strict=True)}
             file.write_text(json.dumps({"nats_port": ports[0], "cables": cables}), encoding="utf-8")
         facts: dict[str, Any] = json.loads(file.read_text())
+        if self._has_mail and "mail_port" not in facts:
+            facts["mail_port"] = free_ports(1)[0]
+            file.write_text(json.dumps(facts), encoding="utf-8")
         return facts
 
     def _db(self) -> list[str]:

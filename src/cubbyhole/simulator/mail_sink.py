@@ -19,15 +19,15 @@ from dataclasses import dataclass
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-import typer
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 KEPT_MOST: Final = 200
 MAIL_BYTES_MOST: Final = 256 * 1024
 LINE_BYTES_MOST: Final = 4096
-BODY_SHOWN_MOST: Final = 24_000
+BODY_SHOWN_MOST: Final = 14_000
+LINE_SHOWN_MOST: Final = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +42,8 @@ class Kept:
 
     @property
     def line(self) -> dict[str, object]:
-        subject = str(self.content["subject"] or "")
-        return {"id": str(self.id), "at_ms": self.at_ms, "to": ", ".join(self.to), "subject": subject}
+        to, subject = ", ".join(self.to)[:LINE_SHOWN_MOST], str(self.content["subject"] or "")[:LINE_SHOWN_MOST]
+        return {"id": str(self.id), "at_ms": self.at_ms, "to": to, "subject": subject}
 
     def part(self, kind: str) -> str:
         """The body of that kind ("plain" or "html"), cut where it is very long."""
@@ -87,7 +87,7 @@ class MailSink:
 
         async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             with contextlib.suppress(OSError, ValueError):
-                writer.write(json.dumps(self._asked(await reader.readline())).encode() + b"\n")
+                writer.write(json.dumps(self._asked(await reader.readline()), ensure_ascii=False).encode() + b"\n")
                 await writer.drain()
             writer.close()
 
@@ -108,11 +108,8 @@ class MailSink:
         )
 
 
-def mail_sink(
-    port: Annotated[int, typer.Option(help="Port for SMTP.")],
-    socket: Annotated[Path, typer.Option(help="Unix socket for questions about the mails.")],
-) -> None:
-    """Take mails and show them at a socket, until SIGTERM."""
+def run_mail_sink(port: int, socket: Path) -> None:
+    """Take mails at the port and answer questions at the socket, until SIGINT or SIGTERM."""
 
     async def run() -> None:
         stop, sink = asyncio.Event(), MailSink()

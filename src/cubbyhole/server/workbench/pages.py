@@ -13,6 +13,7 @@ from cubbyhole.server.auth.dependencies import needs
 from cubbyhole.server.auth.roles import Act, Caller
 from cubbyhole.server.services import Services
 from cubbyhole.server.web.rendering import Pages
+from cubbyhole.server.workbench.mail import FRAMING
 from cubbyhole.server.workbench.people import badges_on_the_bench
 from cubbyhole.server.workbench.rig import Rig, RigTrouble, request_for
 
@@ -33,10 +34,13 @@ def make_router(services: Services, pages: Pages, socket: Path) -> APIRouter:
             speak = pages.speak(request, connection)
             people = badges_on_the_bench(connection, services.sealing)
             events = services.queries.events(connection, limit=EVENTS_ON_BENCH, quiet=False, speak=speak)
-            return pages.page(
+            response = pages.page(
                 "workbench.html", request, connection, player, nav="workbench", people=people,
                 banks=services.queries.banks(connection, speak=speak), events=events[::-1],
+                mail=services.settings.workbench_mail is not None,
             )  # fmt: skip
+        response.headers.update(FRAMING)
+        return response
 
     @router.post("/workbench/{verb}")
     async def do(request: Request, verb: str, _player: Player) -> Response:
