@@ -33,6 +33,7 @@ from cubbyhole.server.services import Services
 from cubbyhole.server.web import problems
 from cubbyhole.server.web.rendering import Pages
 from cubbyhole.server.web.security import Security
+from cubbyhole.server.workbench import mail as workbench_mail
 from cubbyhole.server.workbench import pages as workbench_pages
 from cubbyhole.ui.render import Renderer, static_folder
 
@@ -40,7 +41,6 @@ REQUEST_THREADS = 16
 
 _STATUS_BY_WORD = {"unknown_locker": 404, "unknown_bank": 404, "unknown_person": 404, "taken": 409, "not_assigned": 409}
 
-from cubbyhole.server.workbench import mail as workbench_mail
 
 def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> FastAPI:
     """The application on these services. Without a renderer (nothing was built) it has the API and no pages."""
@@ -76,6 +76,8 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
         app.include_router(notices_pages.make_router(store, pages, services.post.links, services.post.taps))
         if workbench is not None:
             app.include_router(workbench_pages.make_router(services, pages, workbench))
+            if services.settings.workbench_mail is not None:
+                app.include_router(workbench_mail.make_router(services.settings.workbench_mail))
         app.mount("/static", Built(directory=static_folder()), name="static")
     # Live streams stay as they are: the middleware knows them by their type.
     app.add_middleware(GZipMiddleware, minimum_size=1024, compresslevel=5)
@@ -90,8 +92,6 @@ def _plain_routes(services: Services) -> APIRouter:
     @router.get("/livez")
     async def livez() -> Response:
         """The process runs and its event loop turns."""
-            if services.settings.workbench_mail is not None:
-                app.include_router(workbench_mail.make_router(services.settings.workbench_mail))
         return JSONResponse({"ok": True})
 
     @router.get("/readyz")
