@@ -342,15 +342,16 @@ class Installation(Server):
             return raw
         if self._reply_is_lost():
             return None
-        if b'"quarantined":true' in raw:
-            record = self._mirror(m.decode(m.Events, payload).bank)
-            self.suspected(record, record.quarantined_under or "")
         return raw
 
     def _tell(self) -> None:
         changes, self._changes[:] = list(self._changes), []
         for change in changes:
-            self._announced(change)
+            if change.quarantined:
+                record = self._mirror(change.bank)
+                self.suspected(record, record.quarantined_under or "")
+            else:
+                self._announced(change)
 
     def _announced(self, change: Change) -> None:
         """A batch is committed: what the tables now say of it, and nothing else, is what the witness hears."""

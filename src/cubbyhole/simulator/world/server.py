@@ -114,7 +114,7 @@ class Server(ABC):
         self, bank: str, kind: str, locker: str, *, assignment: str | None = None, person: str | None = None,
         for_ms: int = 6 * 3_600_000, **more: Any,
     ) -> None:  # fmt: skip
-        """Keep a standing command for ``bank`` and nudge it."""
+        """Keep a standing command for ``bank`` and nudge it; ``more`` are further fields of the message."""
 
     # -- what it has --------------------------------------------------------------------------------------------
 
