@@ -8,7 +8,7 @@ from cubbyhole.domain import events as ev
 from cubbyhole.domain.decide import GESTURE_AFTER_MS
 from cubbyhole.domain.decision import Executed, Granted, Noted
 from cubbyhole.domain.opening import Window
-from cubbyhole.domain.vocabulary import Cause, Contents, Mode, Occupancy, Purpose, Reason, Way
+from cubbyhole.domain.vocabulary import Cause, Contents, Mode, Occupancy, Outcome, Purpose, Reason, Way
 from tests.domain.bank_in_hand import (
     DAY_MS,
     HOUR_MS,
@@ -358,3 +358,32 @@ def test_new_rules_reach_an_assignment_only_by_a_command_that_names_it() -> None
     assert ends(bank, "01") == MIDNIGHTS[0]
     assert bank.order("retime", "01", assignment=held.assignment, ends_ms=NOON_MS).reason is Reason.LATE
     assert bank.order("retime", "01", assignment="a_other", ends_ms=MIDNIGHTS[1]).reason is Reason.ASSIGNMENT_CHANGED
+
+
+# -- opened from afar -------------------------------------------------------------------------------------------
+
+
+def test_its_holder_and_whom_it_is_shared_with_open_it_from_afar_and_nobody_else() -> None:
+    bank = bank_with()
+    bank.take("ada", "01")
+    assert isinstance(bank.remote_open("01", "p_ada"), Granted)
+    bank.fold(ev.UnlockSettled(grant=bank.state.open_grants()[0][0], locker="01", outcome=Outcome.NOT_OPENED))
+    assert bank.remote_open("01", "p_ben").reason is Reason.TAKEN  # type: ignore[union-attr]
+    order(bank, "share", "01", person="p_ben", once=True)
+    made = bank.remote_open("01", "p_ben")
+    assert isinstance(made, Granted)
+    assert types(made.events) == ["access.granted", "share.ended", "command.done"]
+    bank.fold(ev.UnlockSettled(grant=made.grant, locker="01", outcome=Outcome.NOT_OPENED))
+    assert bank.remote_open("01", "p_ben").reason is Reason.TAKEN  # type: ignore[union-attr]
+    assert bank.remote_open("02", "p_ada").reason is Reason.ASSIGNMENT_CHANGED  # type: ignore[union-attr]
+
+
+def test_from_afar_the_same_hours_and_ends_hold_as_at_the_door() -> None:
+    bank = bank_with(rule("week", opening=(Window(0, 420, 1140),)))
+    bank.take("ada", "01")
+    bank.at_ms += 8 * HOUR_MS
+    assert bank.remote_open("01", "p_ada").reason is Reason.OUTSIDE_HOURS  # type: ignore[union-attr]
+    ended = bank_with()
+    ended.take("ada", "01")
+    ended.at_ms += DAY_MS
+    assert ended.remote_open("01", "p_ada").reason is Reason.ASSIGNMENT_CHANGED  # type: ignore[union-attr]

@@ -11,6 +11,7 @@ from cubbyhole.domain.bank import Assignment, BankState, LockerState, Share
 from cubbyhole.domain.case import Case, offline_for_ms
 from cubbyhole.domain.decision import Decision, Denied, Granted, Mint, Noted, Tap
 from cubbyhole.domain.directory import CredentialRow, Directory, PersonRow
+from cubbyhole.domain.ending import due
 from cubbyhole.domain.giving import Refusal, closed_by, start, why_not_given
 from cubbyhole.domain.keeping import renewal
 from cubbyhole.domain.lasting import HOUR_MS
@@ -46,22 +47,28 @@ def decide_tap(bank: BankState, directory: Directory, tap: Tap, moment: Moment, 
 
 
 def _who(case: Case, tap: Tap, credential: CredentialRow | None, person: PersonRow | None) -> Denied | None:
-    now = case.moment.at_ms
     if case.directory.version == 0:
         return _deny(case, Reason.NO_DIRECTORY, tap.locker, None, tap)
     if credential is None:
         return _deny(case, Reason.UNKNOWN_CREDENTIAL, tap.locker, None, tap)
     if credential.blocked:
         return _deny(case, Reason.CREDENTIAL_BLOCKED, tap.locker, person, tap)
+    reason = _not_now(case, person)
+    return None if reason is None else _deny(case, reason, tap.locker, person, tap)
+
+
+def _not_now(case: Case, person: PersonRow | None) -> Reason | None:
+    """Why the person has no rights at this moment, wherever they are."""
     if person is None or not person.active:
-        return _deny(case, Reason.PERSON_INACTIVE, tap.locker, person, tap)
+        return Reason.PERSON_INACTIVE
     if person.from_ms is not None or person.until_ms is not None:
         # Rights with a time of their own are not given on a clock that may be wrong.
         if case.bank.clock_in_doubt:
-            return _deny(case, Reason.CLOCK_IN_DOUBT, tap.locker, person, tap)
-        early = person.from_ms is not None and now < person.from_ms
-        if early or (person.until_ms is not None and now >= person.until_ms):
-            return _deny(case, Reason.PERSON_INACTIVE, tap.locker, person, tap)
+            return Reason.CLOCK_IN_DOUBT
+        now_ms = case.moment.at_ms
+        early = person.from_ms is not None and now_ms < person.from_ms
+        if early or (person.until_ms is not None and now_ms >= person.until_ms):
+            return Reason.PERSON_INACTIVE
     return None
 
 
@@ -154,9 +161,7 @@ def _shared(
     made = _open(case, s, person, credential, tap, Way.SHARED, held.rule, held.assignment)
     if isinstance(made, Denied) or not share.once:
         return made
-    used = ev.ShareEnded(
-        assignment=held.assignment, locker=s.number, share=share.share, person=person.person, cause="used"
-    )
+    used = _used(held, s.number, share, person.person)
     return Granted((*made.events, used), made.locker, made.grant, made.unlock, made.rule, made.person)
 
 
@@ -222,7 +227,8 @@ def decide_open(
     moment: Moment, mint: Mint,
 ) -> Granted | Denied:  # fmt: skip
     """Decide a live command to open a door. An operator's opening is an override: always with a reason; what the
-    locker holds does not matter, but a door that the bank cannot see is not opened blindly."""
+    locker holds does not matter, but a door that the bank cannot see is not opened blindly. With ``person`` somebody
+    acts for themselves, and opens what a tap of theirs would open."""
     case = Case(bank, directory, moment, mint, offline_for_ms(bank, moment))
 
     def refuse(why: Reason) -> Denied:
@@ -235,6 +241,12 @@ def decide_open(
     holder = directory.people.get(s.assignment.person) if s.assignment is not None else None
     if not case.rules(holder, number).remote_open:
         return refuse(Reason.NOT_ALLOWED_REMOTELY)
+    share: Share | None = None
+    if person is not None:
+        theirs = _may_open(case, s, directory.people.get(person))
+        if isinstance(theirs, Reason):
+            return refuse(theirs)
+        share = theirs
     if s.link_lost:
         return refuse(Reason.DOOR_UNKNOWN)
     if s.grant is not None:
@@ -250,5 +262,31 @@ def decide_open(
     unlock = s.door is not Door.OPEN
     if not unlock:
         case.events.append(ev.UnlockSettled(grant=grant, locker=number, outcome=Outcome.ALREADY_OPEN))
+    if share is not None and share.once and s.assignment is not None:
+        case.events.append(_used(s.assignment, number, share, person))
     case.events.append(ev.CommandDone(command=command, kind="open", outcome="done"))
     return Granted(tuple(case.events), number, grant, unlock, "override", person)
+
+
+def _may_open(case: Case, s: LockerState, person: PersonRow | None) -> Share | Reason | None:
+    """Whether the person may open this locker from afar: as its holder (None) or by a share; else why not."""
+    reason = _not_now(case, person)
+    if reason is not None or person is None:
+        return reason
+    if closed_by(case, case.rules(person, s.number)) is not None:
+        return Reason.OUTSIDE_HOURS
+    held = s.assignment
+    if held is None or due(case.bank, s, case.moment):
+        return Reason.ASSIGNMENT_CHANGED
+    if held.person == person.person:
+        return None
+    share = _share_with(held, person, case.moment)
+    if share is None:
+        return Reason.TAKEN
+    return Reason.CLOCK_IN_DOUBT if case.bank.clock_in_doubt else share
+
+
+def _used(held: Assignment, number: str, share: Share, person: str | None) -> ev.ShareEnded:
+    return ev.ShareEnded(
+        assignment=held.assignment, locker=number, share=share.share, person=person, cause="used"
+    )  # fmt: skip

@@ -25,6 +25,8 @@ from cubbyhole.server.commands.once import KeyReused
 from cubbyhole.server.commands.standing import NotPossible
 from cubbyhole.server.live import routes as live_routes
 from cubbyhole.server.live.hub import TooManyWatchers
+from cubbyhole.server.mine import api as mine_api
+from cubbyhole.server.mine.commands import OwnLockers
 from cubbyhole.server.notices import pages as notices_pages
 from cubbyhole.server.people import pages as people_pages
 from cubbyhole.server.persistence.pool import Overloaded
@@ -66,6 +68,7 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
     app.include_router(banks_api.make_router(store, services.queries))
     app.include_router(commands_api.make_router(services.actions))
     app.include_router(rules_api.make_router(store))
+    app.include_router(mine_api.make_router(store, OwnLockers(store, services.pool, services.actions)))
     app.include_router(live_routes.make_router(services.live))
     if pages is not None:
         bank_pages = banks_pages.BankPages(store, services.queries, pages)

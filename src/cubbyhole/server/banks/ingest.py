@@ -230,6 +230,7 @@ def _begin_epoch(work: UnitOfWork, row: RowMapping, event: ev.EpochStarted, epoc
         )
     )  # fmt: skip
     connection.execute(delete(t.lockers).where(t.lockers.c.bank == bank))
+    connection.execute(delete(t.shares).where(t.shares.c.bank == bank))
     if row["quarantine"] is not None:
         # Only a controller that an owner's code enrolled since then gets here.
         connection.execute(update(t.banks).where(t.banks.c.bank == bank).values(quarantine=None, quarantined_ms=None))

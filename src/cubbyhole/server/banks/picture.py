@@ -25,8 +25,22 @@ def locker_row(bank: str, s: LockerState) -> dict[str, Any]:
         "check_why": s.check, "out_of_service": s.out_of_service, "unverified": s.unverified, "link_lost": s.link_lost,
         "armed": s.armed, "assignment": a.assignment if a else None, "person": a.person if a else None,
         "mode": a.mode.value if a else None, "since_ms": a.since_ms if a else None, "ends_ms": a.ends_ms if a else None,
+        "hold_until_ms": a.hold_until_ms if a else None, "renewed": a.renewed if a else None,
         "former": s.former.person if s.former else None, "offered": s.not_offered() is None,
     }  # fmt: skip
+
+
+def share_rows(bank: str, s: LockerState) -> list[dict[str, Any]]:
+    """Who may open the locker besides its holder, as rows of the read model."""
+    a = s.assignment
+    return [
+        {
+            "share": x.share, "bank": bank, "number": s.number, "assignment": a.assignment, "person": x.person,
+            "group": x.group, "until_ms": x.until_ms, "once": x.once,
+        }
+        for x in (a.shares if a else ())
+        if a is not None
+    ]  # fmt: skip
 
 
 def changed_lockers(before: BankState, after: BankState) -> list[str]:
@@ -50,6 +64,10 @@ def write_lockers(
     ]
     if rows:
         connection.execute(insert(t.lockers), rows)
+    connection.execute(delete(t.shares).where(t.shares.c.bank == bank, t.shares.c.number.in_(numbers)))
+    shared = [row for number in changed for row in share_rows(bank, after.lockers[number])]
+    if shared:
+        connection.execute(insert(t.shares), shared)
 
 
 def write_bank(work: UnitOfWork, bank: str, state: BankState, line_hash: str, ordinal: int) -> None:

@@ -59,11 +59,13 @@ class Actions:
         self._store, self._pool, self._live, self._outcomes, self._nudge = store, pool, live, outcomes, nudge
 
     async def open(
-        self, bank: str, number: str, actor: str, reason: str, note: str | None = None, wanted: Once | None = None
+        self, bank: str, number: str, actor: str, reason: str, note: str | None = None, wanted: Once | None = None,
+        *, person: str | None = None,
     ) -> Result:
-        """Open a door now. Raises NotPossible, KeyReused."""
-        row = await self._pool.run(self._locker, bank, number)
-        return await self._live.open(bank, number, actor, reason, note, row["person"], wanted)
+        """Open a door now. With ``person`` they act for themselves, else it is an operator's override. Raises
+        NotPossible, KeyReused."""
+        await self._pool.run(self._locker, bank, number)
+        return await self._live.open(bank, number, actor, reason, note, person, wanted)
 
     async def end(
         self, bank: str, number: str, actor: str, reason: str, note: str | None = None, assignment: str | None = None,
@@ -108,6 +110,10 @@ class Actions:
 
         await self._pool.run(self._person, person)
         return await self._order(bank, number, order, wanted)
+
+    async def ask(self, order: Order, wanted: Once | None = None) -> Result:
+        """Have a command written down and wait a moment for what becomes of it. Raises NotPossible, KeyReused."""
+        return await self._order(order.bank, order.locker, lambda _row: order, wanted)
 
     async def _order(
         self, bank: str, number: str, order: Callable[[RowMapping], Order], wanted: Once | None, *,

@@ -205,9 +205,26 @@ lockers = Table(
     Column("mode", String(12)),
     Column("since_ms", BigInteger),
     Column("ends_ms", BigInteger),
+    Column("hold_until_ms", BigInteger),
+    Column("renewed", Integer),
     Column("former", String(24)),
     Column("offered", Boolean, nullable=False),
     Column("ordinal", BigInteger, nullable=False, index=True),
+    Index("ix_lockers_person", "person"),
+)  # fmt: skip
+
+# Who may open a locker besides its holder, while they hold it.
+shares = Table(
+    "shares", metadata,
+    Column("share", String(24), primary_key=True),
+    Column("bank", String(24), nullable=False),
+    Column("number", String(4), nullable=False),
+    Column("assignment", String(24), nullable=False),
+    Column("person", String(24), index=True),
+    Column("group", String(80), index=True),
+    Column("until_ms", BigInteger),
+    Column("once", Boolean, nullable=False),
+    Index("ix_shares_bank", "bank", "number"),
 )  # fmt: skip
 
 assignments = Table(
