@@ -40,6 +40,8 @@ def running_house(
         house = House(Path(folder), port, banks, staff, auto_close_s=auto_close_s, programs=programs)
         house.start()
         try:
+            for plan in banks:
+                eventually(lambda bank=plan.id: knows_people(house, bank), "the people to be known")  # type: ignore[misc]
             yield house
         finally:
             house.stop()
@@ -116,6 +118,11 @@ def agree(house: House, bank: str) -> bool:
     """Whether bank and server hold the same lines, byte for byte."""
     mine, theirs = at_the_bank(house, bank), at_the_server(house, bank)
     return bool(mine) and mine == theirs
+
+
+def knows_people(house: House, bank: str) -> bool:
+    """Whether the controller has pulled its directory: one that is online a moment earlier denies every badge."""
+    return bool(of_type(at_the_bank(house, bank), "directory.applied"))
 
 
 def of_type(lines: list[Kept], type_: str) -> list[dict[str, Any]]:
@@ -228,6 +235,7 @@ def replace_controller(house: House, bank: str) -> None:
     code = house.command("controller", "code", bank)["code"]
     house.command("enrol", house.url, code, "--bank", bank, "--folder", str(folder))
     house.sim("power", bank=bank, act="on")
+    eventually(lambda: knows_people(house, bank), "the new controller to know the people")
 
 
 def look_inside(house: House, bank: str) -> None:

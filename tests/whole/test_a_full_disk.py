@@ -76,6 +76,8 @@ def start_again(house: House) -> None:
     house.sim("power", bank=BANK, act="on")
     eventually(lambda: of_type(at_the_bank(house, BANK, line), "contact.restored"), "the controller to come back")
     eventually(lambda: is_online(house, BANK) and agree(house, BANK), "the server to have it all")
+    # A free locker whose door has not been read twice since the start is not given to anybody.
+    eventually(lambda: house.get(f"/api/v1/lockers/{BANK}-{NUMBER}")["door"] == "closed", "the door to be read again")
 
 
 def fill(disk: Path) -> Path:
