@@ -15,7 +15,7 @@ import apsw
 import msgspec
 
 from bench.figure import NotMeasured, quantile
-from cubbyhole.drivers.port import BoardBus, Line
+from cubbyhole.drivers.port import BoardBus, DriverError, Line
 from cubbyhole.drivers.registry import family
 from cubbyhole.edge.config import ControllerConfig, bus_settings
 from cubbyhole.simulator.office import BankPlan, controller_toml, rig_toml
@@ -97,6 +97,8 @@ def slowest_exchange_ms(folder: Path, plan: BankPlan) -> tuple[float, float]:
                 time.sleep(0.02)
             bus = family(config.driver).create(bus_settings(config))
             return asyncio.run(_exchanges(bus, config.board[0].address))
+        except DriverError as error:
+            raise NotMeasured(f"the machine is too busy, a bare exchange failed: {error}") from None
         finally:
             rig.terminate()
 
