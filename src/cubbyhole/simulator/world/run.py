@@ -35,6 +35,7 @@ from cubbyhole.simulator.world.witness import Violated, Witness
 
 SERVERS = ("memory", "sql")
 PACES_MS = (20, 2_000, 20_000, 60_000, 120_000)  # how long a bank gathers lines for a batch
+MANY_BANKS = 20
 SNAPSHOT_EVERY = 120
 WEIGHERS = (directory, office, changes, sync)
 MINTERS = (controllers, standing, register)
@@ -154,7 +155,8 @@ def _server(plan: Plan, kernel: Kernel, chance: random.Random, coverage: Coverag
 
 def _live(plan: Plan, world: World) -> None:
     kernel, witness = world.kernel, world.witness
-    paces_ms = PACES_MS[2:] if world.office.real else PACES_MS  # SQL takes some milliseconds for each
+    few = world.office.real or plan.banks >= MANY_BANKS  # SQL takes some milliseconds for each, and many add up
+    paces_ms = PACES_MS[2:] if few else PACES_MS
     scenes = [
         BankScene(
             world, f"{chr(65 + n % 26)}{n // 26 or ''}", n, n + plan.seed, plan.people, world.chance.choice(paces_ms)
