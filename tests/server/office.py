@@ -26,18 +26,28 @@ ORIGIN = "http://cubby.example"
 NO_FABRIC = cast(Any, None)  # what only routes use that talk to banks
 
 
+class Unsent:
+    """A mail server that is never asked: nothing runs the outbox here."""
+
+    def send(self, mail: object) -> None:
+        raise AssertionError("nobody sends mail in this test")
+
+    def break_off(self) -> None:
+        pass
+
+
 def application(
     store: Store, pool: WorkPool, sealing: SealingKey, auth: Auth, home: Path, workbench: Path | None = None,
-    actions: Any = NO_FABRIC, live: Any = NO_FABRIC,
+    actions: Any = NO_FABRIC, live: Any = NO_FABRIC, mail: bool = False, public_url: str = ORIGIN,
 ) -> FastAPI:  # fmt: skip
     """The application as `cubbyhole serve` makes it."""
-    settings = ServerSettings(home=home, database_url="", workbench=workbench)
+    settings = ServerSettings(home=home, database_url="", workbench=workbench, public_url=public_url)
     heartbeats = Heartbeats(lambda: store.now_ms() / 1000, store.now_ms, lambda bank, online: None)
     services = Services(
         settings=settings, store=store, pool=pool, sealing=sealing, authority=authority.load_or_make(settings.keys),
         heartbeats=heartbeats, queries=BankQueries(store, heartbeats), actions=actions, live=live,
         readiness=Readiness(store, {}), fabric_url="tls://cubby.example:4222",
-        post=Post(store, sealing, None, base_url=ORIGIN),
+        post=Post(store, sealing, Unsent() if mail else None, base_url=public_url),
     )  # fmt: skip
     return create_app(services, auth, Renderer())
 

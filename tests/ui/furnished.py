@@ -8,12 +8,15 @@ from typing import Any, cast
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.layout import parse_columns
 from cubbyhole.domain.vocabulary import Cause, Mode, Outcome, Reason, Way
-from cubbyhole.server.auth.roles import Act
+from cubbyhole.server.auth.appointments import Appointment, place_text
+from cubbyhole.server.auth.passkeys import PasskeyView
+from cubbyhole.server.auth.roles import PLACED, Act, Place, Role
+from cubbyhole.server.auth.sessions import SessionView
 from cubbyhole.server.banks.needs import needs_of
 from cubbyhole.server.banks.views import BankView, EventView, HolderView, LockerLook, LockerView
 from cubbyhole.server.banks.wording import words, words_for_check
 from cubbyhole.server.web.initials import initials_of
-from cubbyhole.ui.words import ENGLISH, Words
+from cubbyhole.ui.words import ENGLISH, LANGUAGES, Words
 
 NOW_MS = 1_794_994_920_000  # Wednesday 18 November 2026, 10:42 in Berlin
 MINUTE_MS = 60_000
@@ -188,3 +191,41 @@ def shell(nav: str = "", **more: Any) -> dict[str, Any]:
         "attention": len(needs_of(banks(), ENGLISH)), "workbench": True, "now": NOW_MS,
         "feed": 9_000, **more,
     }  # fmt: skip
+
+
+def account(**said: Any) -> dict[str, Any]:
+    """Somebody's own account: two passkeys, three sessions, no password."""
+    hour = 60 * MINUTE_MS
+    found = [
+        SessionView(f"{n:016x}", "owner", NOW_MS - 9 * hour, NOW_MS - n * hour, NOW_MS + hour, way, device, "IPv4")
+        for n, (way, device) in enumerate([("passkey", "Firefox, Linux"), ("code", "Safari, iPhone"), ("link", "")])
+    ]
+    keys = [
+        PasskeyView("a" * 16, "Office laptop", NOW_MS - 40 * hour, NOW_MS - hour),
+        PasskeyView("b" * 16, "Phone", NOW_MS, None),
+    ]
+    shown = {
+        "name": "Lena Fischer", "fixed_name": False, "chosen": "", "languages": LANGUAGES, "here": found[0].session,
+        "fresh": True, "sessions": found, "passkeys": keys, "passkeys_here": True, "has_password": False,
+        "role": "area_manager", "places": [Place("Kestrel House", "Ground floor")], "problem": None, "done": "passkey",
+    }  # fmt: skip
+    return shell("account", **{**shown, **said})
+
+
+def accounts() -> dict[str, Any]:
+    """Who has which role."""
+
+    def one(name: str, role: Role, *places: Place, rests: bool = False) -> Appointment:
+        address = f"{name.split()[0].lower()}@kestrel.example"
+        return Appointment(address, name, role, places, address, rests, False, NOW_MS)
+
+    house = Place("Kestrel House")
+    found = [
+        one("Lena Fischer", Role.OWNER), one("Tom Achebe", Role.MANAGER, rests=True),
+        one("Ruth Sand", Role.RECEPTION, house, Place("Barn", "Loft")), one("Ivo Brandt", Role.AUDITOR),
+    ]  # fmt: skip
+    return shell(
+        "accounts", accounts=found, roles=list(Role), placed=PLACED, who="", done=False, problem=None,
+        places=[place_text(place) for place in (house, Place("Kestrel House", "Ground floor"), Place("Barn", "Loft"))],
+        place_text=place_text,
+    )  # fmt: skip

@@ -89,8 +89,16 @@ def pages(speak: Words = ENGLISH) -> dict[str, Callable[[], Page]]:
         ),
         "/sign-in": lambda: (
             "sign_in.html",
-            furnished.shell(problem=speak.t("sign_in.wait", n=4), next="/", account="", any_password=True) | nobody,
+            furnished.shell(
+                problem=speak.t("sign_in.wait", n=4), next="/", account="", address="", any_password=True, codes=True,
+                passkeys=True,
+            ) | nobody,
         ),
+        "/sign-in/code": lambda: (
+            "sign_in_code.html", furnished.shell(problem=None, next="/", address="ada@kestrel.example") | nobody,
+        ),
+        "/account": lambda: ("account.html", furnished.account()),
+        "/accounts": lambda: ("accounts.html", furnished.accounts()),
         "/owner": lambda: ("owner.html", furnished.shell(token="t0ken", problem=None) | nobody),
         "/error": lambda: (
             "error.html",

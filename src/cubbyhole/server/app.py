@@ -14,9 +14,14 @@ from fastapi.staticfiles import StaticFiles
 
 from cubbyhole import __version__
 from cubbyhole.protocol.enrolment import AUTHORITY_PATH, FABRIC_HEADER
-from cubbyhole.server.auth import dependencies
+from cubbyhole.server.accounts import pages as account_pages
+from cubbyhole.server.accounts import staff as staff_pages
+from cubbyhole.server.accounts.code_mail import CodesByMail
+from cubbyhole.server.auth import dependencies, other_ways
 from cubbyhole.server.auth import pages as auth_pages
-from cubbyhole.server.auth.access import Auth
+from cubbyhole.server.auth.access import Auth, Ways
+from cubbyhole.server.auth.codes import Codes
+from cubbyhole.server.auth.passkeys import Passkeys
 from cubbyhole.server.banks import api as banks_api
 from cubbyhole.server.banks import pages as banks_pages
 from cubbyhole.server.commands import api as commands_api
@@ -72,7 +77,13 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
     app.include_router(live_routes.make_router(services.live))
     if pages is not None:
         bank_pages = banks_pages.BankPages(store, services.queries, pages)
+        codes = Codes(store, services.pool, services.sealing, CodesByMail(services.post.notices))
+        passkeys = Passkeys(store, services.pool, services.sealing, services.settings.base_url)
+        auth.ways = Ways(codes.ready, passkeys.available)
         app.include_router(auth_pages.make_router(auth, pages.for_nobody))
+        app.include_router(other_ways.make_router(auth, codes, passkeys, pages.for_nobody))
+        app.include_router(account_pages.make_router(store, auth, passkeys, pages))
+        app.include_router(staff_pages.make_router(store, auth, pages))
         app.include_router(banks_pages.make_router(store, bank_pages))
         app.include_router(commands_pages.make_router(store, services.pool, services.actions, bank_pages))
         app.include_router(people_pages.make_router(store, pages))

@@ -35,6 +35,14 @@ class SignedIn:
     token: str
 
 
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """By which ways somebody can sign in here, besides a password and an owner's link."""
+
+    codes: bool = False
+    passkeys: bool = False
+
+
 class Auth:
     """Finds callers, begins and ends sessions.
 
@@ -43,6 +51,7 @@ class Auth:
 
     def __init__(self, store: Store, pool: WorkPool, *, always_secure: bool = False) -> None:
         self.store, self.pool, self.always_secure = store, pool, always_secure
+        self.ways = Ways()
         self._passwords, self._refusals = Passwords(), Refusals(store)
 
     async def by_session(self, token: str) -> Caller | None:
@@ -90,12 +99,12 @@ class Auth:
             raise SignInRefused
         return await self.pool.run(self._sign_in, account, address, device)
 
-    async def set_password(self, caller: Caller, password: str) -> None:
-        """Give the caller's own account a new password. Raises WeakPassword."""
-        if caller.account is None:
-            raise ValueError("a program's token has no account whose password could be set")
-        hashed = await self._passwords.hash(password)
-        await self.pool.run(self._set_password, caller.account, hashed, caller.actor)
+    async def hashed(self, password: str) -> str:
+        """What is kept of a new password. Raises WeakPassword."""
+        return await self._passwords.hash(password)
+
+    async def is_right(self, password: str, kept: str) -> bool:
+        return await self._passwords.is_right(password, kept)
 
     async def any_password(self) -> bool:
         """Whether the form for name and password is worth showing."""
@@ -146,19 +155,15 @@ class Auth:
     def _count_try(self, account: str, address: str | None) -> str:
         with self.store.write() as work:
             waits.count_try(work, waits.keys_for(account, address))
-            return accounts.password_hash(work.connection, account)
+            return accounts.password_hash(work.connection, accounts.named(work.connection, account))
 
     def _sign_in(self, account: str, address: str | None, device: Device) -> SignedIn:
         with self.store.write() as work:
-            found = accounts.find_who_may_come(work.connection, account)
+            found = accounts.find_who_may_come(work.connection, accounts.named(work.connection, account))
             if found is None:
                 raise SignInRefused
             waits.forgive(work, account, address)
             return SignedIn(found, sessions.begin(work, found, Way.PASSWORD, device))
-
-    def _set_password(self, account: str, password_hash: str, actor: str) -> None:
-        with self.store.write() as work:
-            accounts.set_password_hash(work, account, password_hash, actor)
 
     def _any_password(self) -> bool:
         with self.store.read() as connection:

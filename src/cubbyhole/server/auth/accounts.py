@@ -68,6 +68,12 @@ def find_who_may_come(connection: Connection, account: str) -> Account | None:
     return _account(row) if row is not None else None
 
 
+def named(connection: Connection, text: str) -> str:
+    """The account that somebody means who types its name, or the e-mail address of its person."""
+    query = select(accounts.c.account).join(people, people.c.person == accounts.c.person).where(people.c.email == text)
+    return connection.execute(query).scalar() or text
+
+
 def of_person(connection: Connection, person: str) -> Account | None:
     row = connection.execute(_select().where(accounts.c.person == person)).mappings().one_or_none()
     return _account(row) if row is not None else None

@@ -20,7 +20,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from cubbyhole.server.auth.access import Auth
+from cubbyhole.server.auth.access import Auth, SignedIn
 from cubbyhole.server.auth.device import Device, device_of
 from cubbyhole.server.auth.origin import is_ours
 from cubbyhole.server.auth.roles import RIGHTS, Act, Caller, Role, may
@@ -149,6 +149,27 @@ def set_cookie(request: Request, response: Response, token: str) -> None:
     """Give the browser its session. It ends with the server's record of it, whatever the browser keeps."""
     secure = auth_of(request).always_secure or request.url.scheme == "https"
     response.set_cookie(COOKIE, token, max_age=_COOKIE_S, httponly=True, samesite="lax", secure=secure, path="/")
+
+
+def set_other(request: Request, response: Response, name: str, secret: str, valid_ms: int) -> None:
+    """A secret that is for the sign-in pages of this browser alone, for a few minutes."""
+    secure = auth_of(request).always_secure or request.url.scheme == "https"
+    response.set_cookie(
+        name, secret, max_age=valid_ms // 1000, httponly=True, samesite="strict", secure=secure, path="/sign-in"
+    )
+
+
+def drop_other(response: Response, name: str) -> None:
+    response.delete_cookie(name, path="/sign-in", httponly=True, samesite="strict")
+
+
+async def welcome(request: Request, signed_in: SignedIn, to: str) -> Response:
+    """Send somebody who just signed in where they wanted to go. The session that the browser had before ends."""
+    await auth_of(request).sign_out(request.cookies.get(COOKIE, ""))
+    headers = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin"}
+    response = RedirectResponse(to, status_code=303, headers=headers)
+    set_cookie(request, response, signed_in.token)
+    return response
 
 
 def drop_cookie(response: Response) -> None:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
 from cubbyhole.server.auth import owner_link
-from cubbyhole.server.auth.access import Auth, SignedIn, SignInRefused
+from cubbyhole.server.auth.access import Auth, SignInRefused
 from cubbyhole.server.auth.dependencies import (
     COOKIE,
     address_of,
@@ -23,7 +23,7 @@ from cubbyhole.server.auth.dependencies import (
     drop_cookie,
     open_to_all,
     safe_path,
-    set_cookie,
+    welcome,
 )
 from cubbyhole.server.auth.passwords import LEAST_CHARACTERS, MOST_CHARACTERS, WeakPassword
 from cubbyhole.server.auth.waits import MustWait
@@ -35,29 +35,23 @@ Render = Callable[[str, Request, int, dict[str, Any]], Response]
 FORM_BYTES_MOST = 16 * 1024
 # The address bar holds a secret: nothing may keep the page, and no other site may hear of it. (`no-referrer` would
 # also take the origin from our own form.)
-_GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Robots-Tag": "noindex"}
+GUARDED = {"Cache-Control": "no-store", "Referrer-Policy": "same-origin", "X-Robots-Tag": "noindex"}
 
 
 def make_router(auth: Auth, render: Render) -> APIRouter:
-    """The routes; ``render`` draws `owner.html` (token, problem), `sign_in.html` (next, account, problem, any_password)
+    """The routes; ``render`` draws `owner.html` (token, problem), `sign_in.html` (see `draw_sign_in`)
     and `error.html` (title, detail, status). What a person reads is given as `Text`."""
     router = APIRouter(include_in_schema=False, dependencies=[open_to_all])
 
     def page(request: Request, code: int, template: str, /, **shown: Any) -> Response:
         response = render(template, request, code, shown)
-        response.headers.update(_GUARDED)
-        return response
-
-    def welcome(request: Request, signed_in: SignedIn, to: str) -> Response:
-        response = RedirectResponse(to, status_code=303, headers=_GUARDED)
-        set_cookie(request, response, signed_in.token)
+        response.headers.update(GUARDED)
         return response
 
     async def sign_in_page(
         request: Request, status: int, *, to: str, account: str = "", problem: Text | None = None
     ) -> Response:
-        shown = {"next": to, "account": account, "problem": problem, "any_password": await auth.any_password()}
-        return page(request, status, "sign_in.html", **shown)
+        return await draw_sign_in(auth, render, request, status, to=to, account=account, problem=problem)
 
     def spent_page(request: Request) -> Response:
         return page(request, 410, "error.html", title=Text("error.410"), detail=Text("error.410.detail"), status=410)
@@ -79,12 +73,12 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
             return page(request, 422, "owner.html", token=token, problem=weak)
         except owner_link.LinkSpent:
             return spent_page(request)
-        return welcome(request, signed_in, "/")
+        return await welcome(request, signed_in, "/")
 
     @router.get("/sign-in")
     async def ask(request: Request) -> Response:
         to = safe_path(request.query_params.get("next"))
-        if await caller_of(request) is not None:
+        if await caller_of(request) is not None and "again" not in request.query_params:
             return RedirectResponse(to, status_code=303)
         return await sign_in_page(request, 200, to=to)
 
@@ -102,7 +96,7 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
             response = await sign_in_page(request, 429, to=to, account=account, problem=said)
             response.headers["Retry-After"] = str(wait.wait_s)
             return response
-        return welcome(request, signed_in, to)
+        return await welcome(request, signed_in, to)
 
     @router.post("/sign-out")
     async def sign_out(request: Request) -> Response:
@@ -113,6 +107,20 @@ def make_router(auth: Auth, render: Render) -> APIRouter:
         return response
 
     return router
+
+
+async def draw_sign_in(
+    auth: Auth, render: Render, request: Request, status: int, *, to: str, account: str = "", address: str = "",
+    problem: Text | None = None,
+) -> Response:  # fmt: skip
+    """The page with every way to sign in that there is."""
+    shown = {
+        "next": to, "account": account, "address": address, "problem": problem, "codes": auth.ways.codes,
+        "passkeys": auth.ways.passkeys, "any_password": await auth.any_password(),
+    }  # fmt: skip
+    response = render("sign_in.html", request, status, shown)
+    response.headers.update(GUARDED)
+    return response
 
 
 async def read_form(request: Request) -> dict[str, str]:
