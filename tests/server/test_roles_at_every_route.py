@@ -36,7 +36,8 @@ HERE = Place("Kestrel House")
 # What a path's braces are filled with. Whatever names a place is called `bank` or `locker`: `needs` looks at these.
 FILLED = {
     "bank": "A", "locker": "A-99", "number": "99", "act": "checked", "rule": "visitors", "token": "t0ken",
-    "verb": "state", "assignment": "a_0", "share": "s_0", "session": "0" * 16, "passkey": "0" * 16, "evidence": "e_0", "journal": "j",
+    "verb": "state", "session": "0" * 16, "passkey": "0" * 16, "evidence": "e_0", "journal": "j", "assignment": "a_0",
+    "share": "s_0",
 }  # fmt: skip
 REFUSED = (401, 403)
 

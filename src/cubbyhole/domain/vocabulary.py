@@ -82,7 +82,7 @@ class Outcome(StrEnum):
     """What became of the unlock that a grant allowed."""
 
     OPENED = "opened"
-    ALREADY_OPEN = "already_open"  # no pulse was needed
+    ALREADY_OPEN = "already_open"  # the door stood open: no pulse was needed, or it changed nothing
     NOT_OPENED = "not_opened"  # pulse sent, lock free or unsensed, nobody pulled the door
     JAMMED = "jammed"  # pulse sent, the lock still says secured
     NOT_SENT = "not_sent"  # the frame surely did not leave

@@ -85,6 +85,7 @@ class BusWorker:
             try:
                 await self._bus.open()
                 attempt = 0
+                self._quick_until_ms = mono_ms() + QUICK_FOR_MS  # until a door is known its locker is given to nobody
                 await self._serve()
             except LinkDown as error:
                 if attempt == 0:
