@@ -8,7 +8,7 @@ what a running process remembers is gone when it crashes. The database is an ima
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Coroutine, Generator, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any, cast
@@ -23,7 +23,6 @@ from cubbyhole.domain.rules import Rule
 from cubbyhole.protocol import journal
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.enrolment import parse_code
-from cubbyhole.protocol.fabric.errors import FabricError
 from cubbyhole.protocol.journal import decode_line, decode_state, encode_state
 from cubbyhole.server.banks import controllers
 from cubbyhole.server.banks.ingest import Change, Ingest
@@ -45,6 +44,7 @@ from cubbyhole.server.persistence.engine import make_engine
 from cubbyhole.server.persistence.migrate import migrate
 from cubbyhole.server.persistence.pool import WorkPool
 from cubbyhole.server.persistence.unit import DIRECTORY, Store, UnitOfWork, counter_value
+from cubbyhole.simulator.world.calls import AtOnce, Bell, Calls
 from cubbyhole.simulator.world.keys import make_key
 from cubbyhole.simulator.world.people import Human
 from cubbyhole.simulator.world.server import NUDGES, Answered, BankRecord, Server
@@ -58,31 +58,6 @@ Entry = Callable[[UnitOfWork], list[Row]]
 
 class _Died(BaseException):
     """The server's process is gone, inside a transaction."""
-
-
-class _AtOnce:
-    """`server.persistence.pool.WorkPool` without threads."""
-
-    async def run(self, call: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        return call(*args, **named)
-
-
-class _Reply:
-    """What a live command waits for; the world brings it, or nothing comes."""
-
-    def __await__(self) -> Generator[_Reply, bytes, bytes]:
-        return (yield self)
-
-
-class _Bell:
-    """`server.commands.live.Line`: carries a live command to its bank over the wire of the world."""
-
-    def __init__(self, ring: Callable[[str, bytes], None]) -> None:
-        self._ring = ring
-
-    async def request_live(self, bank: str, payload: bytes, timeout_s: float) -> bytes:
-        self._ring(bank, payload)
-        return await _Reply()
 
 
 @cache
@@ -144,18 +119,16 @@ class Installation(Server):
         refold_stale(store)
         self._heartbeats = Heartbeats(lambda: self.kernel.now_ms / 1000, self.now_ms, lambda bank, online: None)
         self._ingest = Ingest(store, self._receipt_key, self._changes.append)
-        pool, bell = cast(WorkPool, _AtOnce()), _Bell(self._rung)
+        pool, bell = cast(WorkPool, AtOnce()), Bell(self._rung)
         self._live = LiveCommands(store, pool, bell, self._ingest.receive, lambda: self.kernel.now_ms / 1000)
         self._desk = BankDesk(store, DirectoryDesk(store, self._sealing), self._live)
         self._rounds = Rounds(store, nobody, self._heartbeats, nobody)
-        self._waiting: dict[str, Coroutine[Any, Any, Any]] = {}
+        self._calls = Calls(self.kernel.after)
         self._look()
 
     def crash(self, downtime_ms: int) -> None:
         if self.up:
-            for waiting in self._waiting.values():
-                waiting.close()
-            self._waiting = {}
+            self._calls.die()
         super().crash(downtime_ms)
 
     def _back(self) -> None:
@@ -401,42 +374,25 @@ class Installation(Server):
     # -- commands -----------------------------------------------------------------------------------------------
 
     def open_now(self, bank: str, locker: str, actor: str) -> None:
-        self._drive(self._live.open(bank, locker, actor, "forgot_badge"))
+        self._calls.drive(self._live.open(bank, locker, actor, "forgot_badge"))
         self._coverage.fault("live_command")
 
     def _rung(self, bank: str, payload: bytes) -> None:
         command = m.decode(m.LiveCommand, payload)
         deadline_ms = self.kernel.now_ms + CLAIM_WITHIN_MS
         self.issued(CommandIssued(command.command, bank, "open", command.locker, command.actor, deadline_ms))
-        self._ringing = command.command
+        self._calls.ringing = command.command
         self.banks[bank].ring(payload, self._answer_to(command.command))
 
     def _answer_to(self, command: str) -> Answered:
         def answered(raw: bytes) -> None:
-            waiting = self._waiting.pop(command, None)
+            waiting = self._calls.take(command)
             if waiting is not None:
                 with self._of_its_release():
-                    self._drive(waiting, raw)
+                    self._calls.drive(waiting, raw)
                 self._tell()
 
         return answered
-
-    def _drive(self, call: Coroutine[Any, Any, Any], raw: bytes | None = None, error: Exception | None = None) -> None:
-        """Run a coroutine to the place where it waits for a bank, or to its end."""
-        try:
-            if error is not None:
-                call.throw(error)
-            else:
-                call.send(raw)
-        except StopIteration:
-            return
-        self._waiting[self._ringing] = call
-        self.kernel.after(4_000, self._unanswered, self._ringing, call)
-
-    def _unanswered(self, command: str, call: Coroutine[Any, Any, Any]) -> None:
-        if self._waiting.get(command) is call:
-            del self._waiting[command]
-            self._drive(call, error=FabricError("no answer"))
 
     def new_standing(
         self, bank: str, kind: str, locker: str, *, assignment: str | None = None, person: str | None = None,
