@@ -18,6 +18,8 @@ class Drawer {
   readonly #element: HTMLElement;
   #chosen: Chosen | null = null;
   #opener: HTMLElement | null = null;
+  #pressed = false;
+  #missed = false;
 
   constructor(element: HTMLElement) {
     this.#element = element;
@@ -35,6 +37,16 @@ class Drawer {
       void this.#send(form);
     });
     document.addEventListener("moved", (event) => this.#moved((event as CustomEvent<Change>).detail));
+    // What is under a finger is not replaced: the click would be lost. It is made up for once the finger is up.
+    element.addEventListener("pointerdown", () => (this.#pressed = true));
+    for (const name of ["pointerup", "pointercancel"]) {
+      document.addEventListener(name, () => window.setTimeout(() => this.#released()));
+    }
+  }
+
+  #released(): void {
+    this.#pressed = false;
+    if (this.#missed) this.#refresh();
   }
 
   #click(event: MouseEvent): void {
@@ -69,12 +81,23 @@ class Drawer {
     }
     // Somebody began to fill in a form while this was on its way: theirs comes first.
     if (!asked && this.#writing()) return false;
+    if (!asked && this.#pressed) {
+      this.#missed = true;
+      return false;
+    }
+    if (!asked && this.#shows(html)) return false;
     this.#put(html);
     return true;
   }
 
   #writing(): boolean {
     return this.#element.querySelector("details[open]") !== null;
+  }
+
+  #shows(html: string): boolean {
+    const made = document.createElement("template");
+    made.innerHTML = html;
+    return made.innerHTML === this.#element.innerHTML;
   }
 
   #put(html: string): void {
@@ -106,8 +129,14 @@ class Drawer {
   #moved(change: Change): void {
     const chosen = this.#chosen;
     if (!chosen || !change.lockers.some((locker) => locker.id === `${chosen.bank}-${chosen.number}`)) return;
+    this.#refresh();
+  }
+
+  #refresh(): void {
+    const chosen = this.#chosen;
+    this.#missed = false;
     // Somebody who is writing a reason is not interrupted by a door that moves.
-    if (this.#writing()) return;
+    if (!chosen || this.#writing()) return;
     // What was just said about an act stays while the facts around it move, and the focus stays in the drawer.
     const said = this.#element.querySelector<HTMLElement>(".notice[role]");
     const inside = this.#element.contains(document.activeElement);
