@@ -24,7 +24,7 @@ NOTICES: list[n.Notice] = [
     n.EndsSoon(bank="A", locker="07", assignment="as_1", ends_ms=MIDNIGHT),
     *(
         n.Ended(bank="A", locker="07", ended_ms=NOW, cause=cause, may_open=cause == "expired")
-        for cause in ("expired", "operator", "moved", "removed", "of_a_newer_release")
+        for cause in ("expired", "operator", "moved", "lapsed", "removed", "of_a_newer_release")
     ),
     n.Assigned(bank="A", locker="07", ends_ms=None),
     n.Assigned(bank="A", locker="07", ends_ms=NOW),

@@ -97,10 +97,10 @@ def _ends_soon(desk: Desk, notice: n.EndsSoon) -> Letter:
 
 def _ended(desk: Desk, notice: n.Ended) -> Letter:
     t, when = desk.words.t, desk.until(notice.ended_ms)
-    known = {Cause.EXPIRED, Cause.OPERATOR, Cause.MOVED, Cause.REMOVED}
+    known = {Cause.EXPIRED, Cause.OPERATOR, Cause.MOVED, Cause.LAPSED, Cause.REMOVED}
     how = notice.cause if notice.cause in known else "other"
     lead = [t(f"mail.ended.{how}", when=strong(when))]
-    if notice.cause not in (Cause.MOVED, Cause.REMOVED):
+    if notice.cause not in (Cause.MOVED, Cause.LAPSED, Cause.REMOVED):
         lead.append(t("mail.ended.may_open" if notice.may_open else "mail.ended.may_not_open"))
     return _about_locker(desk, "ended", notice.bank, notice.locker, "inuse", tuple(lead), when=when)
 

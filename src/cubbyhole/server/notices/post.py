@@ -9,6 +9,7 @@ from cubbyhole.server.notices.alarms import AlarmDesk
 from cubbyhole.server.notices.desk import Notices
 from cubbyhole.server.notices.links import Links
 from cubbyhole.server.notices.mail import MailChannel, MailTransport
+from cubbyhole.server.notices.rounds import NoticeRounds
 from cubbyhole.server.notices.taps import Taps
 from cubbyhole.server.persistence.unit import Store
 
@@ -34,11 +35,14 @@ class Post:
         handlers = {mail.kind: mail.deliver, ALARM: AlarmDesk(store, self.notices).handle}
         break_off = transport.break_off if transport is not None else _nothing
         self._runner = OutboxRunner(store, handlers, break_off=break_off)
+        self._rounds = NoticeRounds(store, self.notices)
 
     async def start(self) -> None:
         await self._runner.start()
+        await self._rounds.start()
 
     async def stop(self) -> None:
+        await self._rounds.stop()
         await self._runner.stop()
 
     def hints(self) -> list[str]:

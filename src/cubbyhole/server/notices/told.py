@@ -18,7 +18,8 @@ def first_time(work: UnitOfWork, what: str, about: str) -> bool:
     """Write down that it is told now; False where it was before, by whichever process."""
     row = {"what": what, "about": about[:ABOUT_MOST], "at_ms": work.now_ms}
     insert = postgresql.insert if work.is_postgresql else sqlite.insert
-    return work.connection.execute(insert(told).values(**row).on_conflict_do_nothing()).rowcount > 0
+    made = insert(told).values(**row).on_conflict_do_nothing().returning(told.c.what)
+    return work.connection.execute(made).first() is not None
 
 
 def last_ms(work: UnitOfWork, what: str) -> int:

@@ -24,7 +24,8 @@ log = logging.getLogger(__name__)
 
 FEED = "feed"  # ordinal of the last event in the feed of all banks
 DIRECTORY = "directory"  # version of the directory
-COUNTERS = (FEED, DIRECTORY)
+TOLD = "told"  # ordinal of the last event that people have been told of (`notices.following`)
+COUNTERS = (FEED, DIRECTORY, TOLD)
 
 
 class UnitOfWork:
