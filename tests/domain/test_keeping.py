@@ -7,6 +7,7 @@ import pytest
 from cubbyhole.domain import events as ev
 from cubbyhole.domain.decide import GESTURE_AFTER_MS
 from cubbyhole.domain.decision import Executed, Granted, Noted
+from cubbyhole.domain.ending import all_due, untimed
 from cubbyhole.domain.opening import Window
 from cubbyhole.domain.vocabulary import Cause, Contents, Mode, Occupancy, Outcome, Purpose, Reason, Way
 from tests.domain.bank_in_hand import (
@@ -133,6 +134,17 @@ def test_a_mode_that_the_rules_allow_is_given_with_its_own_end() -> None:
     for number, mode in (("01", Mode.HOURS), ("02", Mode.TERM)):
         assert ask(bank, "ada", number, mode=mode).reason is None
     assert (ends(bank, "01"), ends(bank, "02")) == (NOON_MS + 3 * HOUR_MS, MIDNIGHTS[9])
+
+
+def test_a_hold_given_in_doubt_of_the_clock_that_lapsed_gets_no_end_any_more() -> None:
+    bank = bank_with()
+    bank.fold(ev.ClockDoubted(why="jump", offset_ms=1))
+    ask(bank, "ada", "01")
+    bank.at_ms += 16 * MINUTE_MS
+    bank.fold(ev.ClockTrusted(source="server"))
+    state = bank.state
+    assert types(all_due(state, bank.directory, bank.now)) == ["assignment.ended"]
+    assert untimed(state, bank.directory, bank.now) == []
 
 
 # -- renewed ----------------------------------------------------------------------------------------------------

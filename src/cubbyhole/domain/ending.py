@@ -93,7 +93,7 @@ def untimed(bank: BankState, directory: Directory, moment: Moment) -> list[ev.Ev
     timed: list[ev.Event] = []
     for s in bank.lockers.values():
         a = s.assignment
-        if a is None or a.timed or a.mode is Mode.PERMANENT:
+        if a is None or a.timed or a.mode is Mode.PERMANENT or due(bank, s, moment):
             continue
         person = directory.people.get(a.person)
         rules = directory.effective(bank.place(s.number), person.groups if person is not None else ())

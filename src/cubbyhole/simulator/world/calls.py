@@ -1,4 +1,4 @@
-"""Coroutines of the real server without an event loop: driven to where they wait for a bank, which the world answers."""
+"""Coroutines of the real server without an event loop: driven to where they wait for a bank, and the world answers."""
 
 from __future__ import annotations
 
