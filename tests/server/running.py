@@ -71,11 +71,13 @@ class Running:
 
 
 @contextlib.contextmanager
-def running(home: Path, database_url: str, **more: Any) -> Iterator[Running]:
-    """A server until the block ends."""
+def running(home: Path, database_url: str, *, named: str | None = None, **more: Any) -> Iterator[Running]:
+    """A server until the block ends. ``named``: the host's name in its public address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
+    if named is not None:
+        more["public_url"] = f"http://{named}:{port}"
     settings = ServerSettings(home=home, database_url=database_url, port=port, timezone="Europe/Berlin", **more)
     server, loop = Server(settings), asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="server", daemon=True)
