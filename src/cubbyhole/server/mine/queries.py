@@ -179,7 +179,7 @@ class Persons:
         found: dict[tuple[str, str], Offer] = {}
         candidates: list[Candidate] = []
         reasons: dict[tuple[Reason, str | None], int] = {}
-        free = 0
+        free, held = 0, self._held()
         for bank in self._near(only, area):
             state = self._state(bank["bank"])
             case = self._case(state)
@@ -188,6 +188,9 @@ class Persons:
                 rules = self._rules(state, s.number)
                 asked = mode or rules.mode
                 refused = why_not_given(case, s, self.row, rules, asked)
+                if refused is None and held >= rules.max_lockers:
+                    # What somebody has at other banks only the server knows; at the door the bank counts its own.
+                    refused = Reason.LIMIT_REACHED, rules.by["max_lockers"]
                 if refused is not None and not (moving and refused[0] is Reason.LIMIT_REACHED):
                     reasons[refused] = reasons.get(refused, 0) + 1
                     continue
@@ -206,6 +209,12 @@ class Persons:
             for was in (found[c.candidate.bank, c.candidate.number],)
         )
         return Offers(offers, tuple(sorted(reasons, key=lambda key: -reasons[key])), free)
+
+    def _held(self) -> int:
+        """How many lockers the person has, at all banks together."""
+        alive = or_(t.lockers.c.ends_ms.is_(None), t.lockers.c.ends_ms > self._now_ms)
+        query = select(func.count()).select_from(t.lockers).where(t.lockers.c.person == self.person, alive)
+        return int(self._connection.execute(query).scalar_one())
 
     def _near(self, only: Sequence[str] | None, area: str | None) -> Sequence[RowMapping]:
         """Banks to look at: at the person's area first, those with the most free lockers first."""
