@@ -10,8 +10,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import RowMapping, select
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.bank import BankState, now_of
+from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.chain import genesis, head_text, link
+from cubbyhole.domain.fold import now_of
 from cubbyhole.domain.moment import Moment
 from cubbyhole.protocol import messages as m
 from cubbyhole.protocol.enrolment import parse_code

@@ -9,9 +9,10 @@ from typing import Protocol
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from cubbyhole.domain import events as ev
-from cubbyhole.domain.bank import BankState, now_of
+from cubbyhole.domain.bank import BankState
 from cubbyhole.domain.chain import genesis, head_text, link
 from cubbyhole.domain.directory import Directory, Row
+from cubbyhole.domain.fold import now_of
 from cubbyhole.domain.moment import Moment
 from cubbyhole.edge import inputs as io
 from cubbyhole.edge.store import SNAPSHOT_EVERY, DirectoryChange, Loaded
