@@ -175,7 +175,7 @@ class BankScene:
         machine = self.machine
         well = (
             machine.alive and self.world.office.up and self.wire.weather is Weather.GOOD
-            and not machine.disk.full and not machine.slow_disk
+            and not machine.disk.full and not machine.slow_disk and not machine.is_syncing_slowly
         )  # fmt: skip
         contact = self.world.witness.contact.setdefault(self.bank, Contact())
         if not well:

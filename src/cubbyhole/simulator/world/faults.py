@@ -11,6 +11,7 @@ from cubbyhole.protocol import messages as m
 from cubbyhole.simulator.world.asking import ask
 from cubbyhole.simulator.world.banks import BankScene, World
 from cubbyhole.simulator.world.clockwork import DAY_MS, HOUR_MS, MINUTE_MS
+from cubbyhole.simulator.world.machine import SLOW_SYNC_MS
 from cubbyhole.simulator.world.wire import Weather
 from cubbyhole.simulator.world.witness import Violated
 
@@ -160,6 +161,7 @@ class Faults:
         def quick() -> None:
             machine.slow_disk = False
             s.check_contact()
+            self._world.kernel.after(SLOW_SYNC_MS[1] + 1, s.check_contact)  # the last slow sync is over by then
 
         self._world.kernel.after(self._chance.randint(5 * MINUTE_MS, 40 * MINUTE_MS), quick)
 

@@ -28,6 +28,7 @@ from cubbyhole.simulator.world.disk import PowerLost, WorldDisk
 from cubbyhole.simulator.world.doors import PhysicalDoor
 from cubbyhole.simulator.world.witness import PulseSeen, Violated, Witness
 
+SLOW_SYNC_MS = (600, 9_000)
 TICK_MS = 600_000
 POLL_MS = 250
 
@@ -70,6 +71,7 @@ class Machine:
         self.board = BoardTrouble()
         self.power_fault: str | None = None  # before_pulse | after_pulse
         self.slow_disk = False
+        self.is_syncing_slowly = False  # such a sync goes on when the disk is quick again
         self.extra_disk_ms: Callable[[], int] | None = None
         self.on_said: Callable[[io.Said], None] = lambda said: None
         self.on_answer: Callable[[object, Any], None] = lambda token, answer: None
@@ -90,7 +92,7 @@ class Machine:
         self.clock.booted()
         self.boot_id = f"{self.chance.getrandbits(128):032x}"
         self._queue.clear()
-        self._busy, self._supply_free_ms, self._poll_due = False, 0, False
+        self._busy, self.is_syncing_slowly, self._supply_free_ms, self._poll_due = False, False, 0, False
         self._held_slots, self._polling = set(), {}
         acked = self.disk.lose_unsynced()
         self.core = self.make_core(
@@ -152,16 +154,17 @@ class Machine:
                 self._deliver(effects)
                 continue
             self._busy = True
-            wait_ms = self.chance.randint(600, 9_000) if self.slow_disk else self.chance.randint(1, 12)
+            wait_ms = self.chance.randint(*SLOW_SYNC_MS) if self.slow_disk else self.chance.randint(1, 12)
             if self.slow_disk:
                 self.coverage.fault("disk_slow")
+                self.is_syncing_slowly = True
             self.kernel.after(wait_ms, self._synced, self.life, effects)
             return
 
     def _synced(self, life: int, effects: list[io.Effect]) -> None:
         if life != self.life:
             return
-        self._busy = False
+        self._busy = self.is_syncing_slowly = False
         self._deliver(effects)
         if self.alive:
             self.on_lines()
