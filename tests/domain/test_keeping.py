@@ -84,6 +84,16 @@ def test_a_hold_that_was_opened_stays_until_its_end() -> None:
     assert ends(bank, "01") == MIDNIGHTS[0]
 
 
+def test_what_somebody_else_left_in_a_hold_that_lapsed_is_looked_at() -> None:
+    bank = bank_with(senses_occupancy=True)
+    ask(bank, "ada", "01")
+    bank.sense("01", Occupancy.OCCUPIED)
+    bank.at_ms += 15 * MINUTE_MS
+    (ended,) = bank.tick()
+    assert isinstance(ended, ev.AssignmentEnded)
+    assert (ended.former_may_open, ended.check) == (False, "not_empty")
+
+
 def test_an_operator_who_looks_inside_does_not_take_a_hold_up_for_its_holder() -> None:
     bank = bank_with()
     ask(bank, "ada", "01")

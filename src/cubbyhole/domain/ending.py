@@ -31,16 +31,18 @@ def end(bank: BankState, directory: Directory, s: LockerState, cause: Cause, mom
 
     A sensor that says empty settles it. One that says occupied, or nothing, leaves the former holder the right to
     fetch their things; where the rule says check first the locker is not offered until somebody has looked. Who closed
-    the door too soon may open it again for the rule's grace, whatever else holds. A hold that lapsed was never opened:
-    nothing of its holder's is inside.
+    the door too soon may open it again for the rule's grace, whatever else holds. A hold that lapsed was never opened by
+    its holder: what is inside all the same is somebody else's.
     """
     a = s.assignment
     assert a is not None, "only an assigned locker can end"
     person = directory.people.get(a.person)
     rules = directory.effective(bank.place(s.number), person.groups if person is not None else ())
     former, check, until_ms = False, None, None
-    if cause is Cause.LAPSED or cause is Cause.HANDED_OVER:
+    if cause is Cause.HANDED_OVER:
         pass
+    elif cause is Cause.LAPSED:
+        check = "not_empty" if s.occupancy is Occupancy.OCCUPIED else None
     elif s.occupancy is Occupancy.OCCUPIED:
         former, check = True, "not_empty"
     elif s.occupancy is Occupancy.UNKNOWN and rules.contents is not Contents.RELEASE:

@@ -37,7 +37,7 @@ class _Bank:
     ends: dict[str, int | None] = field(default_factory=dict)
     days: set[str] = field(default_factory=set)  # assignments that end at midnights
     holds: dict[str, tuple[str, int]] = field(default_factory=dict)  # person, and when it lapses
-    passed_on_ms: int | None = None  # the end of what was handed over or moved just now
+    passed_on: tuple[int | None, ...] = ()  # the end of what was handed over or moved just now
     windows: dict[str, tuple[int | None, int | None]] = field(default_factory=dict)
 
 
@@ -91,7 +91,7 @@ class Ends(Checker):
         if line.fields["hold_until_ms"] is not None:
             b.holds[line.fields["assignment"]] = line.fields["person"], line.fields["hold_until_ms"]
         # What is handed over or moved keeps the end of the assignment that it follows.
-        follows, b.passed_on_ms = ends_ms is not None and ends_ms == b.passed_on_ms, None
+        follows, b.passed_on = b.passed_on == (ends_ms,), ()
         b.ends[line.fields["assignment"]] = ends_ms
         if line.fields["mode"] != "day":
             return
@@ -104,8 +104,10 @@ class Ends(Checker):
             self._is_midnight(line, ends_ms)
 
     def _timed(self, line: LineSeen) -> None:
-        self._banks[line.bank].ends[line.fields["assignment"]] = line.fields["ends_ms"]
-        self._is_midnight(line, line.fields["ends_ms"])
+        b, name = self._banks[line.bank], line.fields["assignment"]
+        b.ends[name] = line.fields["ends_ms"]
+        if name in b.days:
+            self._is_midnight(line, line.fields["ends_ms"])
 
     def _renewed(self, line: LineSeen) -> None:
         b, name, ends_ms = self._banks[line.bank], line.fields["assignment"], line.fields["ends_ms"]
@@ -125,7 +127,7 @@ class Ends(Checker):
         b = self._banks[line.bank]
         ends_ms = b.ends.pop(line.fields["assignment"], None)
         if line.fields["cause"] in ("handed_over", "moved"):
-            b.passed_on_ms = ends_ms
+            b.passed_on = (ends_ms,)
         hold = b.holds.pop(line.fields["assignment"], None)
         if line.fields["cause"] == "lapsed":
             if hold is None or b.doubt or line.true_ms < hold[1] - CLOCK_MS:
