@@ -31,8 +31,8 @@ def end(bank: BankState, directory: Directory, s: LockerState, cause: Cause, mom
 
     A sensor that says empty settles it. One that says occupied, or nothing, leaves the former holder the right to
     fetch their things; where the rule says check first the locker is not offered until somebody has looked. Who closed
-    the door too soon may open it again for the rule's grace, whatever else holds. A hold that lapsed was never opened by
-    its holder: what is inside all the same is somebody else's.
+    the door too soon may open it again for the rule's grace, whatever else holds. A hold that lapsed was never opened
+    by its holder: what is inside all the same is somebody else's.
     """
     a = s.assignment
     assert a is not None, "only an assigned locker can end"
