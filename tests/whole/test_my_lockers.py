@@ -14,6 +14,8 @@ import pytest
 
 from cubbyhole.server.auth import accounts, sessions
 from cubbyhole.server.auth.dependencies import COOKIE
+from cubbyhole.server.keys import load_or_make
+from cubbyhole.server.notices.links import Links, Purpose
 from cubbyhole.server.persistence.engine import make_engine
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.simulator.house import House
@@ -157,6 +159,25 @@ async def test_of_many_at_once_each_gets_a_locker_of_their_own_or_a_reason(
     for p in phones:
         for m in await p.lockers():
             assert (await p.do(m, "release")).status_code in (200, 202)
+
+
+async def test_one_tap_in_a_mail_renews_once_and_looking_changes_nothing(
+    house: House, opened: contextlib.AsyncExitStack
+) -> None:
+    cleo = await phone(house, house.staff[38], opened)
+    mine = await get(cleo)
+    links = Links(load_or_make(house.folder / "keys" / "sealing.key"), house.url)
+    address = links.url(Purpose.RENEW, f"{mine['assignment']}@{mine['until']}", mine["until"])
+    async with httpx.AsyncClient(headers={"accept-language": "de"}) as mail_program:
+        for _ in range(2):
+            page = await mail_program.get(address)
+            assert page.status_code == 200 and f"{mine['locker']} behalten" in page.text
+        assert (await cleo.lockers())[0]["until"] == mine["until"]
+        done = await mail_program.post(address)
+        assert done.status_code == 200 and f"{mine['locker']} bleibt Ihres" in done.text
+        assert (await cleo.lockers())[0]["until"] > mine["until"]
+        assert (await mail_program.post(address)).status_code == 410
+    assert (await cleo.do(mine, "release")).json()["outcome"] == "done"
 
 
 async def test_an_owner_who_is_nobody_of_the_directory_is_told_so(house: House) -> None:

@@ -32,6 +32,7 @@ from cubbyhole.server.live import routes as live_routes
 from cubbyhole.server.live.hub import TooManyWatchers
 from cubbyhole.server.mine import api as mine_api
 from cubbyhole.server.mine.commands import OwnLockers
+from cubbyhole.server.mine.one_tap import RenewalByMail
 from cubbyhole.server.notices import pages as notices_pages
 from cubbyhole.server.people import pages as people_pages
 from cubbyhole.server.persistence.pool import Overloaded
@@ -73,7 +74,8 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
     app.include_router(banks_api.make_router(store, services.queries))
     app.include_router(commands_api.make_router(services.actions))
     app.include_router(rules_api.make_router(store))
-    app.include_router(mine_api.make_router(store, OwnLockers(store, services.pool, services.actions)))
+    own = OwnLockers(store, services.pool, services.actions)
+    app.include_router(mine_api.make_router(store, own))
     app.include_router(live_routes.make_router(services.live))
     if pages is not None:
         bank_pages = banks_pages.BankPages(store, services.queries, pages)
@@ -87,6 +89,7 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
         app.include_router(banks_pages.make_router(store, bank_pages))
         app.include_router(commands_pages.make_router(store, services.pool, services.actions, bank_pages))
         app.include_router(people_pages.make_router(store, pages))
+        RenewalByMail(store, services.pool, own).join(services.post.taps)
         app.include_router(notices_pages.make_router(store, pages, services.post.links, services.post.taps))
         if workbench is not None:
             app.include_router(workbench_pages.make_router(services, pages, workbench))
