@@ -49,6 +49,9 @@ def names() -> set[str]:
     found = ["Cubbyhole", "Kestrel House", "Lena Fischer", "LF", *furnished.PEOPLE, "Design", "Floor", "Workshop"]
     found += [part for furniture in furnished.FURNITURE.values() for part in furniture[:2]]
     found += [person["email"] for person in furnished.people()] + [person["initials"] for person in furnished.people()]
+    # What people call their own things, and what browsers call themselves.
+    found += ["Office laptop", "Phone", "Firefox, Linux", "Safari, iPhone", "IPv4", "English", "Deutsch"]
+    found += ["Tom Achebe", "Ruth Sand", "Ivo Brandt", "Barn / Loft", "tom, ruth, ivo, lena@kestrel.example"]
     return {word for name in found for word in re.findall(r"[^\W\d_]{2,}", name)} | {"bus"}
 
 
