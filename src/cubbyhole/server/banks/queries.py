@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 from typing_extensions import TypedDict
 
-from cubbyhole.domain.events import DoorSeen, Event, OccupancyChanged, TapDenied, UnknownEvent, UnlockSettled
+from cubbyhole.domain.events import ContactLost, DoorSeen, Event, OccupancyChanged, TapDenied, UnknownEvent, UnlockSettled
 from cubbyhole.domain.vocabulary import Door, Occupancy, Outcome
 from cubbyhole.protocol.journal import Line, LineError, decode_line
 from cubbyhole.server.banks.picture import REMOVED
@@ -21,7 +21,7 @@ from cubbyhole.server.banks.views import (
     bank_view,
     locker_view,
 )
-from cubbyhole.server.banks.wording import words
+from cubbyhole.server.banks.wording import Said, words
 from cubbyhole.server.persistence.tables import alarms, assignments, banks, commands, events, lockers, people
 from cubbyhole.server.persistence.unit import DIRECTORY, Store, counter_value
 from cubbyhole.ui.words import ENGLISH, Words
@@ -310,6 +310,8 @@ def _event_view(
             what=speak.t("event.unreadable"), how=speak.t("event.unreadable.how"), tone="alarm", why=None,
         )  # fmt: skip
     said = words(line.event, speak)
+    if isinstance(line.event, ContactLost) and line.event.last_ms == line.moment.at_ms:
+        said = Said(speak.t("event.contact_awaited"))  # a journal that has just begun has lost nobody
     locker = getattr(line.event, "locker", None)
     note = notes.get(getattr(line.event, "note", None) or "")
     how = said.how if note is None else speak.t("event.with_note", how=said.how, note=note) if said.how else note
