@@ -7,7 +7,15 @@ from collections.abc import Iterable, Sequence
 from sqlalchemy import Connection, RowMapping, and_, func, or_, select
 from typing_extensions import TypedDict
 
-from cubbyhole.domain.events import ContactLost, DoorSeen, Event, OccupancyChanged, TapDenied, UnknownEvent, UnlockSettled
+from cubbyhole.domain.events import (
+    ContactLost,
+    DoorSeen,
+    Event,
+    OccupancyChanged,
+    TapDenied,
+    UnknownEvent,
+    UnlockSettled,
+)
 from cubbyhole.domain.vocabulary import Door, Occupancy, Outcome
 from cubbyhole.protocol.journal import Line, LineError, decode_line
 from cubbyhole.server.banks.picture import REMOVED
