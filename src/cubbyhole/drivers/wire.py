@@ -64,7 +64,8 @@ class Wire:
         if transport is not None:
             transport.abort()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(transport.wait_closed(), CLOSE_TIMEOUT_S)
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await transport.wait_closed()
 
     # -- speaking on it -------------------------------------------------------------------------------------------
 

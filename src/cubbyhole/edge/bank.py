@@ -226,7 +226,8 @@ class Bank:
             if not self._runner.post(io.Claimed(command, token, asked_ms)):
                 return refused("busy")
             try:
-                answer = await asyncio.wait_for(token, ANSWER_S)
+                async with asyncio.timeout(ANSWER_S):
+                    answer = await token
             except TimeoutError:
                 return m.CommandAnswer(command=command.command, outcome="unknown", reason="slow")
         finally:

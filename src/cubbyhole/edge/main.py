@@ -135,7 +135,8 @@ async def _ask_to_resume(
                         )
                         told = True
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stop.wait(), ASK_AGAIN_S)
+                        async with asyncio.timeout(ASK_AGAIN_S):
+                            await stop.wait()
     finally:
         await link.stop()
     return found

@@ -78,7 +78,8 @@ class Uplink:
                 next_ms = self._talk.next_ms(self._link.connected)
                 wait_s = None if next_ms is None else max(0.001, (next_ms - self._clock.mono_ms()) / 1000)
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._stir.wait(), wait_s)
+                    async with asyncio.timeout(wait_s):
+                        await self._stir.wait()
 
     async def _carry(self, ask: Ask) -> None:
         try:

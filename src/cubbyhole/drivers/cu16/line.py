@@ -42,11 +42,10 @@ class CuLine(asyncio.Protocol):
             return
         await wire.close()
         wire.opening()
+        loop = asyncio.get_running_loop()
         try:
-            await asyncio.wait_for(
-                create_serial_connection(asyncio.get_running_loop(), lambda: self, wire.port, baudrate=wire.baudrate),
-                OPEN_TIMEOUT_S,
-            )
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await create_serial_connection(loop, lambda: self, wire.port, baudrate=wire.baudrate)
         except (TimeoutError, OSError, SerialException, ValueError) as error:
             wire.transport = None
             reason = str(error) or "it does not answer"

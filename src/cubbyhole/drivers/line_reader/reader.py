@@ -86,15 +86,15 @@ class LineReader:
         if transport is not None:
             transport.abort()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(transport.wait_closed(), CLOSE_TIMEOUT_S)
+                async with asyncio.timeout(CLOSE_TIMEOUT_S):
+                    await transport.wait_closed()
 
     async def _connect(self) -> bool:
         loop = asyncio.get_running_loop()
         line = _Line(self)
         try:
-            await asyncio.wait_for(
-                create_serial_connection(loop, lambda: line, self.port, baudrate=self.baudrate), OPEN_TIMEOUT_S
-            )
+            async with asyncio.timeout(OPEN_TIMEOUT_S):
+                await create_serial_connection(loop, lambda: line, self.port, baudrate=self.baudrate)
         except (TimeoutError, OSError, SerialException, ValueError) as error:
             self.trouble = f"{self.port} cannot be opened: {error or 'it does not answer'}"
             return False
@@ -105,7 +105,8 @@ class LineReader:
         if self._closed:
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
 
     def made(self, transport: BaseSerialTransport) -> None:
         """The port is open (called by its protocol)."""

@@ -127,7 +127,8 @@ class Actions:
         try:
             # It is written down; telling the bank now only saves it the wait for its next heartbeat.
             await self._nudge(bank)
-            return await asyncio.wait_for(future, SETTLED_WITHIN_S)
+            async with asyncio.timeout(SETTLED_WITHIN_S):
+                return await future
         except (TimeoutError, FabricError, Overloaded):
             pass
         with contextlib.suppress(Overloaded):

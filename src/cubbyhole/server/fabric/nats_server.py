@@ -57,7 +57,8 @@ async def check_version(binary: Path) -> str:
         process = await asyncio.create_subprocess_exec(
             str(binary), "--version", stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
-        out, _ = await asyncio.wait_for(process.communicate(), timeout=10)
+        async with asyncio.timeout(10):
+            out, _ = await process.communicate()
     except (OSError, TimeoutError) as error:
         raise NatsServerFailed(f"{binary} does not run here: {error}") from error
     match = re.search(rb"v(\d+)\.(\d+)\.(\d+)", out)
@@ -249,7 +250,8 @@ class NatsServer:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), _STOP_TIMEOUT_S)
+                async with asyncio.timeout(_STOP_TIMEOUT_S):
+                    await process.wait()
             except TimeoutError:
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()

@@ -125,7 +125,8 @@ class OutboxRunner:
                 pause_s = AFTER_TROUBLE_S
             if len(self._running) >= self._at_once or pause_s > 0:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), pause_s or None)
+                    async with asyncio.timeout(pause_s or None):
+                        await self._woken.wait()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)

@@ -54,7 +54,8 @@ class LiveFeed:
     async def _next(self, watcher: Watcher) -> list[Moved]:
         """What moved since, gathered for a moment; nothing where all was quiet for `KEEP_ALIVE_S`."""
         try:
-            found = [await asyncio.wait_for(watcher.queue.get(), KEEP_ALIVE_S)]
+            async with asyncio.timeout(KEEP_ALIVE_S):
+                found = [await watcher.queue.get()]
         except TimeoutError:
             return []
         await asyncio.sleep(GATHER_S)

@@ -87,9 +87,8 @@ class Cable:
     async def _carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._mended.wait()
         host, port = self._spec.to
-        far_reader, far_writer = await asyncio.wait_for(
-            asyncio.open_connection(host, port, limit=CHUNK_BYTES), CONNECT_TIMEOUT_S
-        )
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            far_reader, far_writer = await asyncio.open_connection(host, port, limit=CHUNK_BYTES)
         pumps = [
             asyncio.create_task(self._pump(reader, far_writer)),
             asyncio.create_task(self._pump(far_reader, writer)),
