@@ -23,7 +23,7 @@ from cubbyhole.server.commands.pages import answer_in
 from cubbyhole.server.web.security import HEADERS
 from cubbyhole.ui.render import Renderer, static_folder
 from cubbyhole.ui.words import ENGLISH, Words
-from tests.ui import furnished
+from tests.ui import furnished, furnished_rules
 
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "json": "application/json"}
 Page = tuple[str, dict[str, Any]]
@@ -99,6 +99,14 @@ def pages(speak: Words = ENGLISH) -> dict[str, Callable[[], Page]]:
         ),
         "/account": lambda: ("account.html", furnished.account()),
         "/accounts": lambda: ("accounts.html", furnished.accounts()),
+        "/rules": lambda: ("rules/list.html", furnished_rules.overview(speak)),
+        "/rules/edit/studio": lambda: ("rules/edit.html", furnished_rules.edit(speak)),
+        "/rules/tried": lambda: ("rules/edit.html", furnished_rules.edit(speak, tried=True)),
+        "/rules/wrong": lambda: ("rules/edit.html", furnished_rules.edit(speak, wrong=True, meanwhile=True)),
+        "/rules/remove/studio": lambda: ("rules/remove.html", furnished_rules.removal(speak)),
+        "/rules/align": lambda: ("rules/align.html", furnished_rules.align(speak)),
+        "/rules/aligned": lambda: ("rules/align.html", furnished_rules.align(speak, done=True)),
+        "/rules/why": lambda: ("rules/why.html", furnished_rules.why(speak)),
         "/owner": lambda: ("owner.html", furnished.shell(token="t0ken", problem=None) | nobody),
         "/error": lambda: (
             "error.html",

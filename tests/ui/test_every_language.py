@@ -16,7 +16,7 @@ from cubbyhole.ui import render
 from cubbyhole.ui.render import Renderer, static_folder
 from cubbyhole.ui.words import ENGLISH, LANGUAGES, Words, catalogue, language_for
 from tests.support.pseudo import a_language_that_nobody_speaks, words_outside
-from tests.ui import furnished
+from tests.ui import furnished, furnished_rules
 from tests.ui.showroom import pages
 
 ROOT = Path(__file__).parents[2]
@@ -31,16 +31,21 @@ class Shown(HTMLParser):
         super().__init__()
         self.said: list[str] = []
         self._code = 0
+        self._goes_on = False  # a value that is marked within a sentence
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self._code += tag == "code"
+        self._goes_on = tag == "var"
         self.said += [value for name, value in attrs if value and name in SHOWN_ATTRIBUTES]
 
     def handle_endtag(self, tag: str) -> None:
         self._code -= tag == "code"
+        self._goes_on = tag == "var"
 
     def handle_data(self, data: str) -> None:
-        if not self._code and data.strip():
+        if self._goes_on and self.said:
+            self.said[-1] += data
+        elif not self._code and data.strip():
             self.said.append(data.strip())
 
 
@@ -52,6 +57,7 @@ def names() -> set[str]:
     # What people call their own things, and what browsers call themselves.
     found += ["Office laptop", "Phone", "Firefox, Linux", "Safari, iPhone", "IPv4", "English", "Deutsch"]
     found += ["Tom Achebe", "Ruth Sand", "Ivo Brandt", "Barn / Loft", "tom, ruth, ivo, lena@kestrel.example"]
+    found += furnished_rules.GROUPS + [rule.title for rule in furnished_rules.RULES]
     return {word for name in found for word in re.findall(r"[^\W\d_]{2,}", name)} | {"bus"}
 
 

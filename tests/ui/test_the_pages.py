@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(
 HOSTILE = "<img src=x onerror=alert(1)>\"'"
 VOID = {"meta", "link", "input", "img", "br"}
 SERVED = re.compile(
-    r"/(banks|events|people|workbench|sign-in(/code(/check)?)?|sign-out|owner/t0ken|accounts?(/[a-z0-9/-]+)?)?"
+    r"/(banks|events|people|workbench|sign-in(/code(/check)?)?|sign-out|owner/t0ken|accounts?(/[a-z0-9/-]+)?|rules(/[a-z0-9/-]+)?)?"
     r"(/[A-D](/lockers/\d\d/[a-z-]+)?)?"
 )
 

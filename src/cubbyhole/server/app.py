@@ -37,6 +37,7 @@ from cubbyhole.server.notices import pages as notices_pages
 from cubbyhole.server.people import pages as people_pages
 from cubbyhole.server.persistence.pool import Overloaded
 from cubbyhole.server.rules import api as rules_api
+from cubbyhole.server.rules import pages as rules_pages
 from cubbyhole.server.services import Services
 from cubbyhole.server.web import problems
 from cubbyhole.server.web.rendering import Pages
@@ -89,6 +90,8 @@ def create_app(services: Services, auth: Auth, renderer: Renderer | None) -> Fas
         app.include_router(banks_pages.make_router(store, bank_pages))
         app.include_router(commands_pages.make_router(store, services.pool, services.actions, bank_pages))
         app.include_router(people_pages.make_router(store, pages))
+        rule_pages = rules_pages.RulePages(store, pages)
+        app.include_router(rules_pages.make_router(store, services.pool, services.actions, rule_pages))
         RenewalByMail(store, services.pool, own).join(services.post.taps)
         app.include_router(notices_pages.make_router(store, pages, services.post.links, services.post.taps))
         if workbench is not None:

@@ -39,6 +39,10 @@ OUTLINES: dict[str, str] = {
         '<circle cx="7.4" cy="7" r="2.8"/><path d="M2.4 16c.4-3 2.3-4.4 5-4.4s4.6 1.4 5 4.4'
         'M12.4 4.6a2.7 2.7 0 0 1 0 5M14.6 11.8c1.8.5 2.8 1.9 3 4.2"/>'
     ),
+    "sliders": (
+        '<path d="M3 6h7.4M14.6 6H17M3 14h2.4M9.6 14H17"/><circle cx="12.5" cy="6" r="2.1"/>'
+        '<circle cx="7.5" cy="14" r="2.1"/>'
+    ),
     "table": '<path d="M2.5 8h15M4 8v8M16 8v8M6.5 8V4h7v4"/>',
     "close": '<path d="m5 5 10 10M15 5 5 15"/>',
     "done": '<path d="m4 10.6 4 4 8-9"/>',

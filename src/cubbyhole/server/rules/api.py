@@ -11,6 +11,7 @@ from cubbyhole.domain.opening import Window
 from cubbyhole.domain.rules import Rule, ScopeKind
 from cubbyhole.domain.vocabulary import Contents, Mode, Occupancy, Purpose
 from cubbyhole.server.auth.callers import RuleMaker, RulesReader
+from cubbyhole.server.auth.places import banks_within
 from cubbyhole.server.banks.api import Page
 from cubbyhole.server.persistence.unit import Store
 from cubbyhole.server.rules.commands import RuleChanged, RuleError, remove, save
@@ -160,12 +161,13 @@ def make_router(store: Store) -> APIRouter:
         return EffectiveView(settings=said, by=dict(found.by), titles=titles)
 
     @router.post("/dry-run")
-    def try_out(_caller: RuleMaker, change: Change) -> DryRunView:
-        """What the change would do tonight. Nothing is saved."""
+    def try_out(caller: RulesReader, change: Change) -> DryRunView:
+        """What the change would do tonight, at the caller's places. Nothing is saved."""
         drafts = [draft.as_rule(draft.rule) for draft in change.save]
         with store.read() as connection:
             try:
-                tried = dry_run(connection, drafts, change.remove, store.now_ms())
+                within = banks_within(connection, caller)
+                tried = dry_run(connection, drafts, change.remove, store.now_ms(), within)
             except RuleError as error:
                 raise Problem(422, "invalid_rule", str(error)) from None
         return _tried(tried)

@@ -68,4 +68,3 @@ def under(directory: Directory, rule_set: Iterable[Rule]) -> Directory:
     other = Directory(version=directory.version, people=directory.people, calendar=directory.calendar)
     other.rules = {rule.rule: rule for rule in rule_set}
     return other
-
