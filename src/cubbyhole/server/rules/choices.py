@@ -9,7 +9,7 @@ from sqlalchemy import Connection, select
 from cubbyhole.domain.rules import Rule, ScopeKind
 from cubbyhole.domain.vocabulary import Purpose
 from cubbyhole.server.persistence.tables import banks, groups, lockers
-from cubbyhole.server.rules.commands import LEAST_OF, MOST_OF, SIZES
+from cubbyhole.server.rules.commands import MOST_OF, SIZES
 from cubbyhole.server.rules.form import ANSWERS, CHOICES, SETTINGS, Typed
 from cubbyhole.ui.words import Text, Words
 
@@ -73,7 +73,7 @@ def _drawn(name: str, typed: Typed, wrong: dict[str, Text], known: list[str], sp
     }  # fmt: skip
     if name in MOST_OF:
         unit = speak.t(f"rules.unit.{name}")
-        return {**made, "kind": "number", "least": LEAST_OF.get(name, 0), "most": MOST_OF[name], "unit": unit}
+        return {**made, "kind": "number", "unit": unit}
     if name in CHOICES:
         words = {"mode": "mode", "contents": "rules.choice.contents"}.get(name, f"rules.{name}")
         return {**made, "kind": "choice", "options": [(one.value, speak.t(f"{words}.{one}")) for one in CHOICES[name]]}
