@@ -162,7 +162,8 @@ async def _process(program: list[str]) -> AsyncIterator[asyncio.subprocess.Proce
         assert bank.stdin is not None
         bank.stdin.close()
         try:
-            await asyncio.wait_for(bank.wait(), 5)
+            async with asyncio.timeout(5):
+                await bank.wait()
         except TimeoutError:
             bank.kill()
             await bank.wait()
